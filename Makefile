@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check bench lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## List every command
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+.venv/.run: requirements/run.txt pyproject.toml
+	@sh requirements/install.sh $(PYTHON) run
+
+.venv/.dev: requirements/dev.txt pyproject.toml
+	@sh requirements/install.sh $(PYTHON) dev
+
+demo: .venv/.run ## Set everything up and let a disability-employment proof cross from department to department
+	@$(BIN)/heliograph demo
+
+serve: .venv/.run ## Keep the hub of the demonstration running, with its departments
+	@$(BIN)/heliograph demo --serve
+
+test: .venv/.dev ## Run the tests
+	@$(BIN)/python -m pytest -n auto
+
+check: .venv/.dev ## Check format, lint, types and import order, then run the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory test
+
+bench: .venv/.dev ## Measure speed against openssl on this machine
+	@$(BIN)/python -m tests.bench
+
+lock: ## Resolve the dependencies again and write the lock files
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		pyproject.toml --extra demo -o requirements/run.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+		pyproject.toml --extra demo --extra dev -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## Remove what the commands made
+	rm -rf .venv var build dist *.egg-info

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time as the hub speaks it: UTC, milliseconds, RFC 3339 with a trailing Z.
+
+Only edges ask a clock; pure code is handed `now`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Protocol
+
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+
+
+class Clock(Protocol):
+    """Something that knows the time."""
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC, cut to milliseconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present instant, UTC, cut to milliseconds."""
+        return to_milliseconds(datetime.now(UTC))
+
+
+class FixedClock:
+    """A clock that stands still until it is moved; for tests and dry runs."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = to_milliseconds(now)
+
+    def now(self) -> datetime:
+        """Return the instant the clock was set to."""
+        return self._now
+
+    def move_to(self, now: datetime) -> None:
+        """Set the clock."""
+        self._now = to_milliseconds(now)
+
+
+def to_milliseconds(instant: datetime) -> datetime:
+    """Cut an instant to whole milliseconds."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def format_instant(instant: datetime) -> str:
+    """Write an instant as `2026-03-01T08:00:00.000Z`.
+
+    Source: RFC 3339 section 5.6, narrowed to UTC and three fraction digits.
+    """
+    utc = instant.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an instant written by `format_instant`.
+
+    Raises:
+        ValueError: the text has any other form, or names no real instant.
+    """
+    if not _INSTANT.fullmatch(text):
+        raise ValueError(f"not an instant of the form 2026-03-01T08:00:00.000Z: {text[:40]!r}")
+    return datetime.fromisoformat(text)

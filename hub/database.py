@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database: one engine, one writer, group commit.
+
+All writes of a process go through one `Writer` thread. It puts every unit of work that is waiting into one
+transaction, so many callers share one disk flush, and nobody is told "done" before the flush. A unit that
+fails is rolled back alone, to its savepoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+metadata = MetaData()
+"""Every slice's `store.py` declares its tables here and is the only one to touch them."""
+
+MOST_UNITS_IN_ONE_COMMIT = 512
+
+
+def open_database(url: str) -> Engine:
+    """Open the database and create what is missing in it.
+
+    SQLite runs in WAL mode with a full flush on every commit: an acknowledged write survives a power cut.
+
+    Args:
+        url: an SQLAlchemy URL, for example `sqlite:////var/lib/heliograph/hub.sqlite`.
+    """
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    metadata.create_all(engine)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions by itself, or savepoints break.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+        "trusted_schema=OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+class _Unit(Generic[T]):
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self.work = work
+        self.future: Future[T] = Future()
+
+    def attempt(self, connection: Connection) -> Callable[[], None]:
+        """Run the work and return what to tell the caller once the transaction is safe."""
+        try:
+            with connection.begin_nested():
+                result = self.work(connection)
+        except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            refusal = error
+            return lambda: self.future.set_exception(refusal)
+        return lambda: self.future.set_result(result)
+
+
+class Writer:
+    """The one thread that writes; callers wait for the flush their work shares with others'."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Unit[Any] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
+        self._closing = threading.Lock()
+        self._is_closed = False
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Queue a unit of work; the future resolves after the commit that holds it."""
+        unit = _Unit(work)
+        with self._closing:
+            if self._is_closed:
+                raise RuntimeError("the database writer is closed")
+            self._queue.put(unit)
+        return unit.future
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Do a unit of work and wait until it is durable."""
+        return self.submit(work).result()
+
+    async def run_async(self, work: Callable[[Connection], T]) -> T:
+        """Do a unit of work without blocking the event loop, and wait until it is durable."""
+        return await asyncio.wrap_future(self.submit(work))
+
+    def close(self) -> None:
+        """Finish what is queued and stop."""
+        with self._closing:
+            self._is_closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            units, is_open = self._take_batch()
+            if units:
+                self._commit(units)
+
+    def _take_batch(self) -> tuple[list[_Unit[Any]], bool]:
+        batch: list[_Unit[Any]] = []
+        item = self._queue.get()
+        while item is not None:
+            batch.append(item)
+            if len(batch) == MOST_UNITS_IN_ONE_COMMIT or self._queue.empty():
+                return batch, True
+            item = self._queue.get()
+        return batch, False
+
+    def _commit(self, units: list[_Unit[Any]]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                announcements = [unit.attempt(connection) for unit in units]
+        except Exception as error:  # noqa: BLE001 - the whole transaction failed: every caller hears why
+            for unit in units:
+                unit.future.set_exception(error)
+            return
+        for announce in announcements:
+            announce()
