@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the gateway asks of an adapter: one question in the contract's words, one answer in them.
+
+An adapter is built once from its description (`adapters.configuration`), is called from several threads at
+the same time, and raises `AdapterError` with a code of `hub/errors.toml` when its system does not answer well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from hub.identifiers import MessageId, ServiceId, SubsystemId
+
+JsonValue: TypeAlias = "str | int | float | bool | None | Sequence[JsonValue] | Mapping[str, JsonValue]"
+"""Any JSON value; exact decimals travel as text."""
+
+JsonObject: TypeAlias = Mapping[str, JsonValue]
+"""A JSON object, as `request.json` and `response.json` carry it."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Who asks, for what, and how long the answer may take.
+
+    Attributes:
+        message_id: the request's id; legacy systems that keep a trace number get this one.
+        service: the service that is asked.
+        sender: the subsystem that asks.
+        purpose: the power item or procedure code the request names.
+        timeout_seconds: the time that is left; an adapter never waits longer than this or its own limit.
+        case: the case the question belongs to, where the request names one.
+    """
+
+    message_id: MessageId
+    service: ServiceId
+    sender: SubsystemId
+    purpose: str
+    timeout_seconds: float
+    case: str | None = None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file that travels beside the answer's data, for example `proof.pdf`."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a department's system answered, in the contract's words."""
+
+    data: JsonObject
+    documents: tuple[Document, ...] = ()
+
+
+class Adapter(Protocol):
+    """One service of one legacy system."""
+
+    def answer(self, request: JsonObject, call: Call) -> Answer:
+        """Ask the legacy system and return its answer in the contract's words.
+
+        Runs in a worker thread and may block up to the call's timeout.
+
+        Raises:
+            AdapterError: the system cannot be reached, is late, answers with an error, or its answer
+                cannot be mapped.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections; no call comes after this one."""
+        ...
