@@ -120,3 +120,40 @@ def is_signature_valid(key: PublicKeyTypes, digest: str, signature: bytes, data:
     except InvalidSignature:
         return False
     return True
+
+
+_DIGESTS_BY_OID = {_SHA256: "sha256", _SHA384: "sha384", _SHA512: "sha512"}
+_RSA_ENCRYPTION = x509.ObjectIdentifier("1.2.840.113549.1.1.1")
+_ECDSA_BY_DIGEST = {
+    "sha256": ECDSA_P256.signature_oid,
+    "sha384": ECDSA_P384.signature_oid,
+    "sha512": x509.ObjectIdentifier("1.2.840.10045.4.3.4"),
+}
+_RSA_BY_DIGEST = {
+    "sha256": RSA_SHA256.signature_oid,
+    "sha384": x509.ObjectIdentifier("1.2.840.113549.1.1.12"),
+    "sha512": x509.ObjectIdentifier("1.2.840.113549.1.1.13"),
+}
+
+
+def signature_digest(
+    key: PublicKeyTypes, signature_oid: x509.ObjectIdentifier, digest_oid: x509.ObjectIdentifier
+) -> str | None:
+    """Return the digest a stated pair of algorithms uses, or None when the pair does not fit the key.
+
+    More pairs are read than are written: other producers sign with a P-384 key over SHA-256, or name RSA by
+    rsaEncryption (RFC 5754 section 3.2 allows both).
+    """
+    digest = _DIGESTS_BY_OID.get(digest_oid)
+    if digest is None:
+        return None
+    match key:
+        case ec.EllipticCurvePublicKey():
+            fits = signature_oid == _ECDSA_BY_DIGEST[digest]
+        case ed25519.Ed25519PublicKey():
+            fits = signature_oid == ED25519.signature_oid and digest == "sha512"
+        case rsa.RSAPublicKey():
+            fits = signature_oid in {_RSA_ENCRYPTION, _RSA_BY_DIGEST[digest]}
+        case _:
+            fits = False
+    return digest if fits else None

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CMS SignedData in DER: the few structures a CAdES-B-B signature needs.
+
+Reading uses `cryptography.hazmat.asn1`, a strict DER decoder in Rust. Writing puts the same structures
+together from the values they stand for, so that a signature can be rewritten and compared.
+
+Source: RFC 5652 sections 3, 5 and 11; RFC 5035 (signing-certificate-v2); ETSI EN 319 122-1 clause 6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cryptography import x509
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ObjectIdentifier
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hub.trust import SignatureAlgorithm
+
+DATA = ObjectIdentifier("1.2.840.113549.1.7.1")
+SIGNED_DATA = ObjectIdentifier("1.2.840.113549.1.7.2")
+CONTENT_TYPE = ObjectIdentifier("1.2.840.113549.1.9.3")
+MESSAGE_DIGEST = ObjectIdentifier("1.2.840.113549.1.9.4")
+SIGNING_TIME = ObjectIdentifier("1.2.840.113549.1.9.5")
+SIGNING_CERTIFICATE_V2 = ObjectIdentifier("1.2.840.113549.1.9.16.2.47")
+
+_LAST_UTCTIME_YEAR = 2049
+
+
+@asn1.sequence
+class AlgorithmIdentifier:
+    algorithm: ObjectIdentifier
+    parameters: asn1.Null | None
+
+
+@asn1.sequence
+class Attribute:
+    type: ObjectIdentifier
+    values: asn1.SetOf[asn1.TLV]
+
+
+@asn1.sequence
+class IssuerAndSerialNumber:
+    issuer: asn1.TLV
+    serial_number: int
+
+
+@asn1.sequence
+class SignerInfo:
+    version: int
+    sid: IssuerAndSerialNumber
+    digest_algorithm: AlgorithmIdentifier
+    signed_attributes: Annotated[asn1.SetOf[Attribute], asn1.Implicit(0)]
+    signature_algorithm: AlgorithmIdentifier
+    signature: bytes
+    unsigned_attributes: Annotated[asn1.SetOf[Attribute] | None, asn1.Implicit(1)]
+
+
+@asn1.sequence
+class EncapsulatedContentInfo:
+    content_type: ObjectIdentifier
+
+
+@asn1.sequence
+class SignedData:
+    version: int
+    digest_algorithms: asn1.SetOf[AlgorithmIdentifier]
+    content_info: EncapsulatedContentInfo
+    certificates: Annotated[asn1.SetOf[x509.Certificate], asn1.Implicit(0)]
+    signer_infos: asn1.SetOf[SignerInfo]
+
+
+@asn1.sequence
+class ContentInfo:
+    content_type: ObjectIdentifier
+    content: Annotated[SignedData, asn1.Explicit(0)]
+
+
+@asn1.sequence
+class IssuerSerial:
+    issuer: list[asn1.TLV]
+    serial_number: int
+
+
+@asn1.sequence
+class EssCertificateId:
+    """ESSCertIDv2; an absent hash algorithm means SHA-256 (RFC 5035 section 4)."""
+
+    hash_algorithm: AlgorithmIdentifier | None
+    certificate_hash: bytes
+    issuer_serial: IssuerSerial | None
+
+
+@asn1.sequence
+class SigningCertificateV2:
+    certificates: list[EssCertificateId]
+
+
+@dataclass(frozen=True, slots=True)
+class SignerIdentity:
+    """What every signature of one signer repeats, encoded once."""
+
+    identifier: bytes
+    certificates: bytes
+    certificate_attribute: bytes
+    digest_algorithm: bytes
+    signature_algorithm: bytes
+
+
+def tlv(tag: int, *parts: bytes) -> bytes:
+    """Write one DER element with a single-byte tag."""
+    length = sum(map(len, parts))
+    if length < 0x80:
+        return b"".join((bytes((tag, length)), *parts))
+    size = (length.bit_length() + 7) // 8
+    return b"".join((bytes((tag, 0x80 | size)), length.to_bytes(size, "big"), *parts))
+
+
+def set_of(*elements: bytes, tag: int = 0x31) -> bytes:
+    """Write a SET OF in DER: elements in ascending order of their encodings."""
+    return tlv(tag, *sorted(elements))
+
+
+def oid(identifier: ObjectIdentifier) -> bytes:
+    """Write an OBJECT IDENTIFIER."""
+    return asn1.encode_der(identifier)
+
+
+_VERSION_1 = asn1.encode_der(1)
+_NULL = b"\x05\x00"
+_CONTENT_TYPE_ATTRIBUTE = tlv(0x30, oid(CONTENT_TYPE), set_of(oid(DATA)))
+_DETACHED_DATA = tlv(0x30, oid(DATA))
+_MESSAGE_DIGEST_OID = oid(MESSAGE_DIGEST)
+_SIGNING_TIME_OID = oid(SIGNING_TIME)
+_SIGNED_DATA_OID = oid(SIGNED_DATA)
+
+
+def identify_signer(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlgorithm) -> SignerIdentity:
+    """Encode what all signatures of a signer share.
+
+    Every certificate sent along is bound by its digest in signing-certificate-v2, the signer's first, so that
+    none can be exchanged.
+    """
+    encoded = [certificate.public_bytes(Encoding.DER) for certificate in chain]
+    hashes = [tlv(0x30, tlv(0x04, hashlib.sha256(certificate).digest())) for certificate in encoded]
+    signing_certificate = tlv(0x30, tlv(0x30, *hashes))
+    return SignerIdentity(
+        identifier=tlv(0x30, chain[0].issuer.public_bytes(), asn1.encode_der(chain[0].serial_number)),
+        certificates=set_of(*encoded, tag=0xA0),
+        certificate_attribute=tlv(0x30, oid(SIGNING_CERTIFICATE_V2), set_of(signing_certificate)),
+        digest_algorithm=tlv(0x30, oid(algorithm.digest_oid)),
+        signature_algorithm=tlv(
+            0x30, oid(algorithm.signature_oid), _NULL if algorithm.has_null_parameters else b""
+        ),
+    )
+
+
+def write_signed_attributes(signer: SignerIdentity, digest: bytes, signed_at: datetime) -> bytes:
+    """Write the signed attributes as the SET OF that is signed (RFC 5652 section 5.4)."""
+    return set_of(
+        _CONTENT_TYPE_ATTRIBUTE,
+        tlv(0x30, _MESSAGE_DIGEST_OID, set_of(tlv(0x04, digest))),
+        tlv(0x30, _SIGNING_TIME_OID, set_of(_time(signed_at))),
+        signer.certificate_attribute,
+    )
+
+
+def write_signed_data(signer: SignerIdentity, signed_attributes: bytes, signature: bytes) -> bytes:
+    """Write the whole ContentInfo of a detached signature."""
+    signer_info = tlv(
+        0x30,
+        _VERSION_1,
+        signer.identifier,
+        signer.digest_algorithm,
+        b"\xa0" + signed_attributes[1:],
+        signer.signature_algorithm,
+        tlv(0x04, signature),
+    )
+    signed_data = tlv(
+        0x30,
+        _VERSION_1,
+        set_of(signer.digest_algorithm),
+        _DETACHED_DATA,
+        signer.certificates,
+        set_of(signer_info),
+    )
+    return tlv(0x30, _SIGNED_DATA_OID, tlv(0xA0, signed_data))
+
+
+def _time(instant: datetime) -> bytes:
+    # Dates through 2049 are UTCTime, later ones GeneralizedTime (RFC 5652 section 11.3).
+    if instant.year <= _LAST_UTCTIME_YEAR:
+        return tlv(0x17, instant.strftime("%y%m%d%H%M%SZ").encode("ascii"))
+    return tlv(0x18, instant.strftime("%Y%m%d%H%M%SZ").encode("ascii"))

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An envelope made, opened and checked.
+
+    seal_envelope      header + payloads + key   -> container
+    open_envelope      container                 -> members, digests and header hold
+    verify_signature   opened envelope           -> who signed it, when
+
+Source: docs/protocols/envelope.md; ETSI EN 319 162-1 clause 4.4 (ASiC-E with CAdES).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hub.envelope.cades import sign_manifest, verify_canonical_cades
+from hub.envelope.header import decode_header, encode_header
+from hub.envelope.manifest import write_manifest
+from hub.envelope.model import (
+    CONTAINER_MEDIA_TYPE,
+    HEADER_MEDIA_TYPE,
+    HEADER_NAME,
+    MANIFEST_NAME,
+    SIGNATURE_NAME,
+    Envelope,
+    Limits,
+    PayloadEntry,
+)
+from hub.envelope.zipform import Member, read_zip, write_zip
+from hub.errors import EnvelopeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.envelope.model import Header, Payload, Signature
+    from hub.trust import SigningKey
+
+_MIMETYPE = Member("mimetype", CONTAINER_MEDIA_TYPE.encode("ascii"))
+_FOLDER = "payload/"
+_FIXED_NAMES = {"mimetype", HEADER_NAME, MANIFEST_NAME, SIGNATURE_NAME}
+
+
+def seal_envelope(header: Header, payloads: Sequence[Payload], key: SigningKey) -> Envelope:
+    """Write and sign a container.
+
+    Args:
+        header: complete but for its list of payloads, which is made from `payloads`.
+        payloads: in the order they shall have in the container.
+        key: the sender's.
+
+    Raises:
+        EnvelopeError: the key's algorithm is not allowed, or the container would exceed the limits.
+    """
+    header = replace(header, payload=tuple(payload.describe() for payload in payloads))
+    contents = [payload.content for payload in payloads]
+    header_bytes = encode_header(header)
+    manifest = _manifest_of(header, header_bytes, contents)
+    signature = sign_manifest(manifest, key, header.sent_at)
+    raw = write_zip(
+        (
+            _MIMETYPE,
+            Member(HEADER_NAME, header_bytes),
+            *(Member(_FOLDER + p.name, p.content) for p in payloads),
+            Member(MANIFEST_NAME, manifest),
+            Member(SIGNATURE_NAME, signature),
+        )
+    )
+    if len(raw) > Limits().container_bytes:
+        raise EnvelopeError("envelope.too_large", f"{len(raw)} bytes")
+    return Envelope(raw, header, {p.name: p.content for p in payloads}, manifest, signature)
+
+
+def open_envelope(raw: bytes, limits: Limits | None = None) -> Envelope:
+    """Open a container whose every byte but the signature's has been checked against the others.
+
+    Checks, in this order: size, ZIP form, members, header, payloads against the header, manifest against both.
+
+    Raises:
+        EnvelopeError: the first check that failed, naming the part of the container.
+    """
+    limits = limits or Limits()
+    members = read_zip(raw, limits)
+    _check_members(members, limits)
+    header_bytes = members[1].content
+    header = decode_header(header_bytes)
+    payload_members = members[2:-2]
+    _check_payloads(header.payload, payload_members)
+    manifest = members[-2].content
+    if manifest != _manifest_of(header, header_bytes, [m.content for m in payload_members]):
+        raise EnvelopeError("envelope.manifest_not_canonical", MANIFEST_NAME)
+    payloads = {entry.name: m.content for entry, m in zip(header.payload, payload_members, strict=True)}
+    return Envelope(raw, header, payloads, manifest, members[-1].content)
+
+
+def verify_signature(envelope: Envelope) -> Signature:
+    """Check an opened envelope's signature; its certificate is still to be believed or not.
+
+    Raises:
+        EnvelopeError: the signature does not hold, is not in the one form allowed, or was made at another time
+            than the header states.
+    """
+    signature = verify_canonical_cades(envelope.signature, envelope.manifest)
+    if signature.signed_at != envelope.header.sent_at.replace(microsecond=0):
+        raise EnvelopeError("envelope.signing_time_mismatch", SIGNATURE_NAME)
+    return signature
+
+
+def _manifest_of(header: Header, header_bytes: bytes, contents: Sequence[bytes]) -> bytes:
+    files = [(HEADER_NAME, HEADER_MEDIA_TYPE, header_bytes)]
+    files += [
+        (_FOLDER + entry.name, entry.media_type, content)
+        for entry, content in zip(header.payload, contents, strict=True)
+    ]
+    return write_manifest(files)
+
+
+def _check_members(members: Sequence[Member], limits: Limits) -> None:
+    if members[0] != _MIMETYPE:
+        raise EnvelopeError("envelope.mimetype_invalid", f"first member is {members[0].name!r}")
+    names = [member.name for member in members]
+    for name in names:
+        if name not in _FIXED_NAMES and not name.startswith(_FOLDER):
+            raise EnvelopeError("envelope.member_unexpected", name)
+    for needed in (HEADER_NAME, MANIFEST_NAME, SIGNATURE_NAME):
+        if needed not in names:
+            raise EnvelopeError("envelope.member_missing", needed)
+    if names[1] != HEADER_NAME or names[-2:] != [MANIFEST_NAME, SIGNATURE_NAME]:
+        raise EnvelopeError("envelope.zip_not_canonical", "the members are not in the order of the format")
+    for member, limit in ((members[1], limits.header_bytes), (members[-1], limits.signature_bytes)):
+        if len(member.content) > limit:
+            raise EnvelopeError("envelope.too_large", f"{member.name}: {len(member.content)} bytes")
+
+
+def _check_payloads(entries: Sequence[PayloadEntry], members: Sequence[Member]) -> None:
+    stated, present = [_FOLDER + entry.name for entry in entries], [member.name for member in members]
+    for name in present:
+        if name not in stated:
+            raise EnvelopeError("envelope.member_unexpected", f"{name} is not in the header")
+    for name in stated:
+        if name not in present:
+            raise EnvelopeError("envelope.member_missing", name)
+    if stated != present:
+        raise EnvelopeError("envelope.zip_not_canonical", "the payloads are not in the header's order")
+    for entry, member in zip(entries, members, strict=True):
+        if entry.bytes != len(member.content):
+            raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: size")
+        if entry.sha256 != hashlib.sha256(member.content).hexdigest():
+            raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: SHA-256")
