@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request and an answer must contain: contracts are data, and checked on every message.
+
+model       a contract, its parts, and the checks of a request or an answer
+violations  one way in which content breaks its contract, told without personal data
+payloads    JSON read strictly: no duplicate names, no NaN, no broken text
+formats     check digits and calendar dates, which JSON Schema alone cannot state
+store       reads `contracts/<name>/v<N>/` and proves each contract on its own examples
+
+Source: contracts/README.md; JSON Schema 2020-12.
+"""
+
+from hub.contracts.model import Contract, DataClass, Part
+from hub.contracts.payloads import JsonObject, JsonValue, parse_json
+from hub.contracts.store import load_contracts
+from hub.contracts.violations import Violation
+
+__all__ = [
+    "Contract",
+    "DataClass",
+    "JsonObject",
+    "JsonValue",
+    "Part",
+    "Violation",
+    "load_contracts",
+    "parse_json",
+]

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A contract: which parts a request and an answer have, and whether given ones keep to it.
+
+Everything here is pure; the folder it comes from is read in `store`.
+
+Source: contracts/README.md; JSON Schema 2020-12.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hub.contracts.payloads import PayloadSyntaxError, parse_json
+from hub.contracts.violations import MAX_SHOWN, Violation, pointer_of, summarise
+from hub.errors import ContractError, Language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import jsonschema_rs
+
+    from hub.contracts.payloads import JsonObject, JsonValue
+    from hub.identifiers import ContractId
+
+# What a file of this type starts with; a wrong label is caught before anybody opens the file.
+_MAGIC = {"application/pdf": b"%PDF-"}
+
+
+class DataClass(StrEnum):
+    """How closely the law protects what a contract carries.
+
+    Source: Personal Information Protection Law articles 4 and 28.
+    """
+
+    NONE = "none"
+    PERSONAL = "personal"
+    SENSITIVE = "sensitive"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One payload of a message.
+
+    Args:
+        schema: the JSON Schema it keeps to, for JSON parts; None for documents.
+        validator: the compiled schema; present exactly when `schema` is.
+    """
+
+    file_name: str
+    media_type: str
+    is_required: bool
+    max_bytes: int
+    schema: JsonObject | None = None
+    validator: jsonschema_rs.Draft202012Validator | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What two departments have agreed to exchange, in one major version."""
+
+    id: ContractId
+    titles: Mapping[Language, str]
+    data_class: DataClass
+    sources: tuple[str, ...]
+    request: tuple[Part, ...]
+    response: tuple[Part, ...]
+
+    def check_request(
+        self, parts: Mapping[str, bytes], media_types: Mapping[str, str] | None = None
+    ) -> dict[str, JsonValue]:
+        """Refuse a request that breaks this contract.
+
+        Args:
+            parts: every payload of the message, by file name.
+            media_types: the types the message states for them, where it states any.
+
+        Returns:
+            the JSON parts, read, by file name.
+
+        Raises:
+            ContractError: `contract.request_invalid`, the detail being the first violations.
+        """
+        return _check("contract.request_invalid", self.request, parts, media_types)
+
+    def check_response(
+        self, parts: Mapping[str, bytes], media_types: Mapping[str, str] | None = None
+    ) -> dict[str, JsonValue]:
+        """Refuse an answer that breaks this contract; otherwise like `check_request`.
+
+        Raises:
+            ContractError: `contract.response_invalid`, the detail being the first violations.
+        """
+        return _check("contract.response_invalid", self.response, parts, media_types)
+
+
+def find_violations(part: Part, value: JsonValue) -> tuple[Violation, ...]:
+    """List where a JSON value breaks its part's schema: at most one more than is shown, in document order."""
+    if part.validator is None or part.validator.is_valid(value):
+        return ()
+    found = [
+        Violation(
+            part.file_name, pointer_of(error.instance_path), error.kind.name, _limit(error.kind.as_dict())
+        )
+        for error in islice(part.validator.iter_errors(value), MAX_SHOWN + 1)
+    ]
+    return tuple(sorted(found, key=lambda violation: (violation.pointer, violation.keyword)))
+
+
+def _check(
+    code: str, agreed: tuple[Part, ...], parts: Mapping[str, bytes], media_types: Mapping[str, str] | None
+) -> dict[str, JsonValue]:
+    violations = list(_part_violations(agreed, parts, media_types or {}))
+    values: dict[str, JsonValue] = {}
+    # Content is read only when every part is the one agreed on, and within its size.
+    for part in agreed if not violations else ():
+        if part.schema is None or part.file_name not in parts:
+            continue
+        try:
+            values[part.file_name] = parse_json(parts[part.file_name])
+        except PayloadSyntaxError as exc:
+            violations.append(Violation(part.file_name, "", "json", str(exc)))
+        else:
+            violations.extend(find_violations(part, values[part.file_name]))
+    if violations:
+        raise ContractError(code, summarise(violations))
+    return values
+
+
+def _part_violations(
+    agreed: tuple[Part, ...], parts: Mapping[str, bytes], media_types: Mapping[str, str]
+) -> Iterator[Violation]:
+    for part in agreed:
+        content = parts.get(part.file_name)
+        if content is None:
+            if part.is_required:
+                yield Violation(part.file_name, "", "part-missing")
+            continue
+        stated = media_types.get(part.file_name, part.media_type)
+        if stated != part.media_type or not content.startswith(_MAGIC.get(part.media_type, b"")):
+            yield Violation(part.file_name, "", "part-media-type", part.media_type)
+        if len(content) > part.max_bytes:
+            yield Violation(part.file_name, "", "part-size", str(part.max_bytes))
+    unexpected = len(parts.keys() - {part.file_name for part in agreed})
+    # The name of an unknown part is the sender's own text and is not repeated.
+    yield from [Violation("", "", "part-unexpected")] * min(unexpected, 1)
+
+
+def _limit(kind: dict[str, object]) -> str:
+    """Say what the schema asks; never an `unexpected` name, which comes from the message."""
+    for name in ("property", "format", "limit", "expected_value"):
+        if name in kind:
+            return str(kind[name])
+    for name in ("types", "options"):
+        wanted = kind.get(name)
+        if isinstance(wanted, list):
+            return ", ".join("null" if one is None else str(one) for one in wanted)
+    return ""
