@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the gateway asks of an adapter: one question in the contract's words, one answer in them.
 
-An adapter is built once from its description (`adapters.configuration`), is called from several threads at
-the same time, and raises `AdapterError` with a code of `hub/errors.toml` when its system does not answer well.
+An adapter is built once from its description (`adapters.configuration`), is called from several threads
+at the same time, and raises `AdapterError` with a stable code when its system does not answer well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:
     from hub.identifiers import MessageId, ServiceId, SubsystemId
 
-JsonValue: TypeAlias = "str | int | float | bool | None | Sequence[JsonValue] | Mapping[str, JsonValue]"
+JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 """Any JSON value; exact decimals travel as text."""
 
 JsonObject: TypeAlias = Mapping[str, JsonValue]

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a gateway's adapter descriptions: which service is answered by which legacy system, and how.
+
+One YAML file a department:
+
+    services:
+      - service: <USCC>/<subsystem>/<service>
+        contract: <name>/v<N>
+        kind: soap | rest | sftp | a kind the caller brings
+        timeout_seconds: 20
+        connection: {...}      the protocol's settings; secrets are references (env:NAME, file:PATH)
+        request: node          contract to legacy system (adapters.nodes)
+        response: node         legacy system to contract
+        outcomes: [{when: expression, error: record_not_found | record_ambiguous | system_fault}]
+        code_lists: {name: {legacy code: contract value}}
+
+Everything is checked when it is read, so that a wrong description stops the gateway and not a citizen's case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
+from adapters.mapping import ObjectMapping
+from adapters.nodes import CompiledExpression, ObjectNode  # noqa: TC001 - pydantic reads the annotations
+from adapters.ports import Adapter
+from adapters.references import Surroundings
+from hub.clock import SystemClock
+from hub.errors import AdapterError
+from hub.identifiers import ContractId, ServiceId, is_contract_id, is_service_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hub.clock import Clock
+
+AdapterFactory: TypeAlias = Callable[[ServiceEntry], Adapter]
+"""What builds the adapters of one kind; raises `adapter.configuration_invalid` for a wrong entry."""
+
+
+@dataclass(frozen=True)
+class ConfiguredAdapter:
+    """A service this gateway answers, with the adapter that does it."""
+
+    service: ServiceId
+    contract: ContractId
+    kind: str
+    timeout_seconds: float
+    adapter: Adapter
+
+
+def _service_id(text: str) -> str:
+    if not is_service_id(text):
+        raise ValueError("not a service id of the form <USCC>/<subsystem>/<service>")
+    return text
+
+
+def _contract_id(text: str) -> str:
+    if not is_contract_id(text):
+        raise ValueError("not a contract id of the form <name>/v<N>")
+    return text
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+
+
+class _DescribedOutcome(_Described):
+    when: CompiledExpression
+    error: Annotated[OutcomeCode, Field(strict=False)]
+
+
+class _DescribedService(_Described):
+    service: Annotated[str, AfterValidator(_service_id)]
+    contract: Annotated[str, AfterValidator(_contract_id)]
+    kind: str
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)]
+    connection: dict[str, Any] = {}
+    request: ObjectNode | None = None
+    response: ObjectNode | None = None
+    outcomes: tuple[_DescribedOutcome, ...] = Field(default=(), strict=False)
+    code_lists: dict[str, dict[StrictStr, StrictStr | StrictInt | StrictBool | None]] = {}
+
+
+class _DescribedFile(_Described):
+    services: Annotated[list[_DescribedService], Field(min_length=1)]
+
+
+def load_adapters(
+    path: Path,
+    *,
+    factories: Mapping[str, AdapterFactory] | None = None,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Mapping[ServiceId, ConfiguredAdapter]:
+    """Build the adapters a file describes.
+
+    Args:
+        path: the YAML file; relative paths in it start at its folder.
+        factories: builders of further kinds, for example `composed`.
+        clock: says when an answer was retrieved.
+        environment: what `env:NAME` refers to; the process's own by default.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, naming the file, the place and what is wrong.
+    """
+    described = _read(path)
+    builders = {**_BUILT_IN, **(factories or {})}
+    surroundings = Surroundings(path.parent, os.environ if environment is None else environment)
+    adapters: dict[ServiceId, ConfiguredAdapter] = {}
+    for index, service in enumerate(described.services):
+        entry = _entry(service, f"{path}: services.{index}", surroundings, clock or SystemClock())
+        if entry.service in adapters:
+            raise AdapterError("adapter.configuration_invalid", f"{entry.at}.service: is described twice")
+        builder = builders.get(service.kind)
+        if builder is None:
+            raise AdapterError(
+                "adapter.configuration_invalid", f"{entry.at}.kind: is none of {', '.join(sorted(builders))}"
+            )
+        adapters[entry.service] = ConfiguredAdapter(
+            entry.service, entry.contract, service.kind, entry.timeout_seconds, builder(entry)
+        )
+    return adapters
+
+
+def _read(path: Path) -> _DescribedFile:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+        return _DescribedFile.model_validate(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        raise AdapterError("adapter.configuration_invalid", f"{path}: cannot be read as YAML: {exc}") from exc
+    except ValidationError as exc:
+        raise invalid(f"{path}: ", exc) from None
+
+
+def _entry(service: _DescribedService, at: str, surroundings: Surroundings, clock: Clock) -> ServiceEntry:
+    mappings = None
+    if service.request is not None and service.response is not None:
+        outcomes = tuple(Outcome(described.when, described.error) for described in service.outcomes)
+        try:
+            request = ObjectMapping(service.request, service.code_lists)
+            response = ObjectMapping(service.response, service.code_lists)
+        except ValueError as exc:
+            raise AdapterError("adapter.configuration_invalid", f"{at}: {exc}") from exc
+        mappings = Translation(request, response, outcomes, clock)
+    return ServiceEntry(
+        at=at,
+        service=ServiceId(service.service),
+        contract=ContractId(service.contract),
+        timeout_seconds=service.timeout_seconds,
+        connection=service.connection,
+        mappings=mappings,
+        surroundings=surroundings,
+        clock=clock,
+    )
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML without repeated keys: the second would silently win, in a code list of all places."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the base class's signature
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# The protocols' libraries are slow to import, so a gateway loads only those its description names.
+def _soap(entry: ServiceEntry) -> Adapter:
+    from adapters.soap import SoapAdapter  # noqa: PLC0415 - zeep is imported only where SOAP is spoken
+
+    return SoapAdapter(entry)
+
+
+def _rest(entry: ServiceEntry) -> Adapter:
+    from adapters.rest import RestAdapter  # noqa: PLC0415 - httpx2 is imported only where REST is spoken
+
+    return RestAdapter(entry)
+
+
+def _sftp(entry: ServiceEntry) -> Adapter:
+    from adapters.sftp import SftpAdapter  # noqa: PLC0415 - paramiko is imported only where SFTP is spoken
+
+    return SftpAdapter(entry)
+
+
+_BUILT_IN: Mapping[str, AdapterFactory] = {"soap": _soap, "rest": _rest, "sftp": _sftp}
+
+__all__ = ["AdapterFactory", "ConfiguredAdapter", "ServiceEntry", "load_adapters"]
