@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The database: one engine, one writer, group commit.
+"""The database: one engine, one writer, group commit, and tables nobody can rewrite.
 
 All writes of a process go through one `Writer` thread. It puts every unit of work that is waiting into one
 transaction, so many callers share one disk flush, and nobody is told "done" before the flush. A unit that
-fails is rolled back alone, to its savepoint.
+fails is rolled back alone, to its savepoint. Several processes may write to one database: SQLite lets one in
+at a time, PostgreSQL decides row by row.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ metadata = MetaData()
 """Every slice's `store.py` declares its tables here and is the only one to touch them."""
 
 MOST_UNITS_IN_ONE_COMMIT = 512
+
+_IS_WRITER = "heliograph_is_writer"
 
 
 def open_database(url: str) -> Engine:
@@ -57,7 +60,52 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    # A writer asks for the write lock at once: a transaction that has read before it asks cannot get it any
+    # more when another process wrote in between.
+    is_writer = connection.get_execution_options().get(_IS_WRITER, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _require_transaction(connection: Connection) -> None:
+    # On a full disk SQLite rolls back the whole transaction by itself; what follows would then be committed
+    # statement by statement.
+    if connection.dialect.name == "sqlite" and not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        raise RuntimeError("the database gave up the transaction")
+
+
+def keep_append_only(table: Table) -> None:
+    """Have the database itself refuse to change or remove a row of `table`.
+
+    The triggers are made together with the table. SQLite's `INSERT OR REPLACE` removes rows without asking
+    the delete trigger, so a row whose key is taken is refused before it is inserted.
+    """
+    name = table.name
+    keys = " AND ".join(f'"{column.name}" = NEW."{column.name}"' for column in table.primary_key)
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
+    taken = f'WHEN EXISTS (SELECT 1 FROM "{name}" WHERE {keys})'  # noqa: S608 - names of our own tables
+    for moment, condition in (("UPDATE", ""), ("DELETE", ""), ("INSERT", taken)):
+        trigger = f'"{name}_no_{moment.lower()}" BEFORE {moment} ON "{name}" {condition}'
+        _after_creation(table, "sqlite", f"CREATE TRIGGER {trigger} {refuse}")
+    _after_creation(
+        table,
+        "postgresql",
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$",
+    )
+    _after_creation(
+        table,
+        "postgresql",
+        f'CREATE TRIGGER "{name}_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "{name}" '
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+    )
+
+
+def _after_creation(table: Table, dialect: str, statement: str) -> None:
+    def create(_table: Table, connection: Connection, **_options: object) -> None:
+        if connection.dialect.name == dialect:
+            connection.exec_driver_sql(statement)
+
+    event.listen(table, "after_create", create)
 
 
 class _Unit(Generic[T]):
@@ -70,7 +118,7 @@ class _Unit(Generic[T]):
         try:
             with connection.begin_nested():
                 result = self.work(connection)
-        except Exception as error:  # noqa: BLE001 - handed to the caller, whatever it is
+        except BaseException as error:  # noqa: BLE001 - handed to the caller; this thread must live on
             refusal = error
             return lambda: self.future.set_exception(refusal)
         return lambda: self.future.set_result(result)
@@ -97,7 +145,9 @@ class Writer:
         return unit.future
 
     def run(self, work: Callable[[Connection], T]) -> T:
-        """Do a unit of work and wait until it is durable."""
+        """Do a unit of work and wait until it is durable; never from inside another unit."""
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("a unit of work cannot wait for another one")
         return self.submit(work).result()
 
     async def run_async(self, work: Callable[[Connection], T]) -> T:
@@ -115,8 +165,10 @@ class Writer:
         is_open = True
         while is_open:
             units, is_open = self._take_batch()
-            if units:
-                self._commit(units)
+            # A caller may have given up meanwhile; from here on a unit can no longer be cancelled.
+            wanted = [unit for unit in units if unit.future.set_running_or_notify_cancel()]
+            if wanted:
+                self._commit(wanted)
 
     def _take_batch(self) -> tuple[list[_Unit[Any]], bool]:
         batch: list[_Unit[Any]] = []
@@ -130,9 +182,13 @@ class Writer:
 
     def _commit(self, units: list[_Unit[Any]]) -> None:
         try:
-            with self._engine.begin() as connection:
+            with (
+                self._engine.connect().execution_options(**{_IS_WRITER: True}) as connection,
+                connection.begin(),
+            ):
                 announcements = [unit.attempt(connection) for unit in units]
-        except Exception as error:  # noqa: BLE001 - the whole transaction failed: every caller hears why
+                _require_transaction(connection)
+        except BaseException as error:  # noqa: BLE001 - the whole transaction failed: every caller hears why
             for unit in units:
                 unit.future.set_exception(error)
             return

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The message log: what became of every message, in a Merkle tree nobody can rewrite.
+
+Appends are durable before anybody is told; signed checkpoints and proofs let anyone check that an entry is
+there and that the log only ever grew.
+
+Source: RFC 9162 (tree and proofs), C2SP signed-note and tlog-checkpoint.
+"""
+
+from hub.messagelog.keys import generate_log_key, load_log_key
+from hub.messagelog.merkle import (
+    EMPTY_ROOT,
+    leaf_hash,
+    node_hash,
+    root_of,
+    verify_consistency,
+    verify_inclusion,
+)
+from hub.messagelog.model import Entry, EntryEvent, LoggedEntry, LogPosition
+from hub.messagelog.notes import (
+    Checkpoint,
+    NoteSigner,
+    SignedCheckpoint,
+    VerifierKey,
+    open_checkpoint,
+    open_note,
+)
+from hub.messagelog.service import MessageLog
+
+__all__ = [
+    "EMPTY_ROOT",
+    "Checkpoint",
+    "Entry",
+    "EntryEvent",
+    "LogPosition",
+    "LoggedEntry",
+    "MessageLog",
+    "NoteSigner",
+    "SignedCheckpoint",
+    "VerifierKey",
+    "generate_log_key",
+    "leaf_hash",
+    "load_log_key",
+    "node_hash",
+    "open_checkpoint",
+    "open_note",
+    "root_of",
+    "verify_consistency",
+    "verify_inclusion",
+]

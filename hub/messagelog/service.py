@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The message log: append, look up, prove, and sign what was appended so that it cannot be taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.errors import LogError
+from hub.messagelog import merkle, store
+from hub.messagelog.batch import OpenBatches
+from hub.messagelog.merkle import Frontier, Span, Subtree
+from hub.messagelog.model import message_id_in
+from hub.messagelog.notes import Checkpoint, NoteSigner, SignedCheckpoint, VerifierKey, open_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.database import Writer
+    from hub.identifiers import MessageId
+    from hub.messagelog.model import Entry, LoggedEntry, LogPosition
+
+_ENTRIES_AT_A_TIME = 2_000
+
+
+class MessageLog:
+    """An append-only log of what became of every message.
+
+    Args:
+        engine: opened by `hub.database.open_database`.
+        writer: the engine's writer; checkpoints go through it as appends do.
+        signer: signs checkpoints; its name should be the origin.
+        origin: the log's name in its checkpoints, a URL without scheme; never changed.
+        former_keys: keys that signed earlier checkpoints of this log.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: Writer,
+        signer: NoteSigner,
+        origin: str,
+        former_keys: Sequence[VerifierKey] = (),
+    ) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._signer = signer
+        self._origin = origin
+        self._verifiers = (signer.verifier, *former_keys)
+        self._batches = OpenBatches(engine)
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """What others need to check the log's checkpoints."""
+        return self._signer.verifier
+
+    def append(self, connection: Connection, entry: Entry) -> LogPosition:
+        """Append an entry inside a unit of the writer.
+
+        The entry is durable, and others see it, once the unit's future resolves; it disappears with the unit
+        when that fails. Indexes have no gaps either way.
+        """
+        return self._batches.of(connection).append(entry.to_bytes(), entry.message_id)
+
+    def size(self) -> int:
+        """Return the number of durable entries."""
+        with self._engine.connect() as connection:
+            return store.read_size(connection)
+
+    def entry(self, index: int) -> LoggedEntry:
+        """Return one entry.
+
+        Raises:
+            LogError: `log.entry_unknown`, or `log.corrupt`.
+        """
+        with self._engine.connect() as connection:
+            logged = store.read_entry(connection, index)
+        if logged is None:
+            raise LogError("log.entry_unknown", f"no entry {index}")
+        _require_intact(logged)
+        return logged
+
+    def entries_of(self, message_id: MessageId) -> tuple[LoggedEntry, ...]:
+        """Return every entry about a message, oldest first; none when the log never saw it.
+
+        Raises:
+            LogError: `log.corrupt`.
+        """
+        with self._engine.connect() as connection:
+            found = store.read_entries_of(connection, message_id)
+        for logged in found:
+            _require_intact(logged)
+        return found
+
+    def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
+        """Prove that entry `index` is in the tree of the first `size` entries.
+
+        Raises:
+            LogError: `log.entry_unknown`: there is no such entry or size.
+
+        Source: RFC 9162 section 2.1.3.1.
+        """
+        return self._prove(merkle.inclusion_spans(index, size), size)
+
+    def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Prove that the tree of the first `new` entries starts with that of the first `old`.
+
+        Raises:
+            LogError: `log.entry_unknown`: there is no such size.
+
+        Source: RFC 9162 section 2.1.4.1.
+        """
+        return self._prove(merkle.consistency_spans(old, new), new)
+
+    def last_checkpoint(self) -> SignedCheckpoint | None:
+        """Return the checkpoint signed last, or None when there is none yet.
+
+        Raises:
+            LogError: `log.corrupt`: what is stored is not a checkpoint of this log.
+        """
+        with self._engine.connect() as connection:
+            return self._read_last(connection)
+
+    def checkpoint(self) -> SignedCheckpoint:
+        """Sign the log's present size and root; the same size gives the same checkpoint.
+
+        Everything signed before must still be there: the tree is read anew from the last checkpoint on, every
+        entry hashed from its bytes.
+
+        Raises:
+            LogError: `log.corrupt`: the stored tree is not the one signed before, or entries were changed
+                since; nothing is signed.
+
+        Source: C2SP tlog-checkpoint: a log signs no checkpoint inconsistent with one it signed before.
+        """
+        with self._engine.connect() as connection:
+            size = store.read_size(connection)
+            last = self._read_last(connection)
+            frontier = self._extend(connection, last, size)
+        return self._writer.run(lambda connection: self._sign(connection, frontier))
+
+    def check(self) -> int:
+        """Compute the whole tree from its entries and compare it with all that is stored and signed.
+
+        Returns the number of entries.
+
+        Raises:
+            LogError: `log.corrupt`.
+        """
+        with self._engine.connect() as connection:
+            size = store.read_size(connection)
+            signed = {number: self._open(note) for number, note in store.read_notes(connection)}
+            roots = {number: each.checkpoint.root for number, each in signed.items()}
+            if any(number != each.checkpoint.size for number, each in signed.items()):
+                raise LogError("log.corrupt", "a checkpoint is stored under another size")
+            if max(roots, default=0) > size:
+                raise LogError("log.corrupt", "a checkpoint was signed for more entries than there are")
+            _replay(connection, Frontier(), size, roots)
+        return size
+
+    def _prove(self, spans: Sequence[Span], size: int) -> tuple[bytes, ...]:
+        with self._engine.connect() as connection:
+            if size > store.read_size(connection):
+                raise LogError("log.entry_unknown", f"the log has not {size} entries yet")
+            hashes = store.read_hashes(connection, (each for span in spans for each in span.subtrees()))
+        return merkle.prove(spans, hashes.__getitem__)
+
+    def _read_last(self, connection: Connection) -> SignedCheckpoint | None:
+        note = store.read_last_note(connection)
+        return None if note is None else self._open(note)
+
+    def _open(self, note: str) -> SignedCheckpoint:
+        try:
+            return open_checkpoint(note, self._verifiers, origin=self._origin)
+        except LogError as exc:
+            raise LogError("log.corrupt", f"a stored checkpoint is not this log's: {exc.detail}") from exc
+
+    def _extend(self, connection: Connection, last: SignedCheckpoint | None, size: int) -> Frontier:
+        start = last.checkpoint.size if last else 0
+        if start > size:
+            raise LogError("log.corrupt", f"{start} entries were signed, {size} are there")
+        frontier = store.read_frontier(connection, start)
+        if last and frontier.root() != last.checkpoint.root:
+            raise LogError("log.corrupt", f"the tree of {start} entries is not the one that was signed")
+        return _replay(connection, frontier, size, {})
+
+    def _sign(self, connection: Connection, frontier: Frontier) -> SignedCheckpoint:
+        store.lock_tree(connection)
+        last = self._read_last(connection)
+        if last and last.checkpoint.size >= frontier.size:
+            # Another caller was quicker. What it signed must hold for the tree just computed as well.
+            newer = store.read_frontier(connection, last.checkpoint.size)
+            older = store.read_frontier(connection, frontier.size)
+            if newer.root() != last.checkpoint.root or older != frontier:
+                raise LogError("log.corrupt", f"size {last.checkpoint.size} was signed with another root")
+            return last
+        checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
+        note = self._signer.sign(checkpoint.to_text())
+        store.insert_note(connection, frontier.size, note)
+        return SignedCheckpoint(checkpoint, note)
+
+
+def _replay(connection: Connection, frontier: Frontier, size: int, roots: Mapping[int, bytes]) -> Frontier:
+    """Append the stored entries from the frontier's size up to `size`, and check all that is stored of them.
+
+    Args:
+        connection: to read with.
+        frontier: where to start.
+        size: where to end.
+        roots: for some sizes, the root the tree must have there.
+    """
+    _require_root(frontier, roots)
+    for start in range(frontier.size, size, _ENTRIES_AT_A_TIME):
+        nodes: dict[Subtree, bytes] = {}
+        for new in store.read_leaves(connection, Span(start, min(start + _ENTRIES_AT_A_TIME, size))):
+            _require_sound(new, frontier.size)
+            frontier, completed = frontier.append(new.leaf_hash)
+            nodes.update(completed)
+            _require_root(frontier, roots)
+        if store.read_hashes(connection, nodes) != nodes:
+            raise LogError("log.corrupt", f"the tree over entries from {start} on was changed")
+    if frontier.size != size:
+        raise LogError("log.corrupt", f"entry {frontier.size} is missing")
+    return frontier
+
+
+def _require_sound(new: store.NewLeaf, index: int) -> None:
+    if new.leaf_index != index:
+        raise LogError("log.corrupt", f"entry {index} is missing")
+    if new.leaf_hash != merkle.leaf_hash(new.leaf) or new.message_id != message_id_in(new.leaf):
+        raise LogError("log.corrupt", f"entry {index} was changed")
+
+
+def _require_root(frontier: Frontier, roots: Mapping[int, bytes]) -> None:
+    signed = roots.get(frontier.size)
+    if signed is not None and signed != frontier.root():
+        raise LogError("log.corrupt", f"the tree of {frontier.size} entries is not the one that was signed")
+
+
+def _require_intact(logged: LoggedEntry) -> None:
+    if merkle.leaf_hash(logged.entry.to_bytes()) != logged.position.leaf_hash:
+        raise LogError("log.corrupt", f"entry {logged.position.index} was changed")

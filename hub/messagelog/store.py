@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log's tables: rows are added at the end, and the database itself refuses anything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    select,
+    text,
+)
+
+from hub.database import keep_append_only, metadata
+from hub.errors import LogError
+from hub.messagelog.merkle import Frontier, Span, Subtree
+from hub.messagelog.model import Entry, LoggedEntry, LogPosition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from hub.identifiers import MessageId
+
+# SQLite makes only an INTEGER primary key the table's own order.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+log_entries = Table(
+    "log_entries",
+    metadata,
+    Column("leaf_index", _Number, primary_key=True, autoincrement=False),
+    Column("entry", LargeBinary, nullable=False),
+    Column("leaf_hash", LargeBinary(32), nullable=False),
+    Column("message_id", String(36)),
+)
+Index("log_entries_by_message", log_entries.c.message_id)
+
+log_nodes = Table(
+    "log_nodes",
+    metadata,
+    # Subtree.position; leaves are in log_entries.
+    Column("position", _Number, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+log_checkpoints = Table(
+    "log_checkpoints",
+    metadata,
+    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+
+for _table in (log_entries, log_nodes, log_checkpoints):
+    keep_append_only(_table)
+
+# Any number will do, as long as no other lock of the hub has it.
+_POSTGRESQL_LOCK = 7_516_192_768
+_MOST_PARAMETERS = 500
+
+
+class NewLeaf(NamedTuple):
+    """An entry on its way into the table."""
+
+    leaf_index: int
+    leaf: bytes
+    leaf_hash: bytes
+    message_id: MessageId | None
+
+
+def lock_tree(connection: Connection) -> None:
+    """Let no other transaction append until this one ends.
+
+    SQLite's writer has the lock since it began.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRESQL_LOCK})
+
+
+def read_size(connection: Connection) -> int:
+    """Return the number of entries: one more than the last index."""
+    last = connection.execute(select(func.max(log_entries.c.leaf_index))).scalar_one()
+    return 0 if last is None else last + 1
+
+
+def read_frontier(connection: Connection, size: int) -> Frontier:
+    """Return the frontier of the tree of the first `size` entries."""
+    subtrees = Span(0, size).subtrees()
+    hashes = read_hashes(connection, subtrees)
+    return Frontier(size, tuple(hashes[subtree] for subtree in subtrees))
+
+
+def read_hashes(connection: Connection, subtrees: Iterable[Subtree]) -> dict[Subtree, bytes]:
+    """Return the hashes of complete subtrees.
+
+    Raises:
+        LogError: `log.corrupt`: one is missing.
+    """
+    wanted = set(subtrees)
+    leaves = {subtree.number: subtree for subtree in wanted if subtree.level == 0}
+    nodes = {subtree.position: subtree for subtree in wanted if subtree.level > 0}
+    found = {}
+    for table, keys in ((log_entries, leaves), (log_nodes, nodes)):
+        key = table.primary_key.columns[0]
+        column = table.c.leaf_hash if table is log_entries else table.c.hash
+        for some in _portions(list(keys)):
+            rows = connection.execute(select(key, column).where(key.in_(some)))
+            found.update({keys[number]: value for number, value in rows})
+    if len(found) != len(wanted):
+        raise LogError("log.corrupt", f"{len(wanted) - len(found)} hashes of the tree are missing")
+    return found
+
+
+def insert_leaves(
+    connection: Connection, leaves: Sequence[NewLeaf], nodes: Sequence[tuple[Subtree, bytes]]
+) -> None:
+    """Add entries at the end, and the subtrees they completed."""
+    connection.execute(
+        insert(log_entries),
+        [
+            {
+                "leaf_index": new.leaf_index,
+                "entry": new.leaf,
+                "leaf_hash": new.leaf_hash,
+                "message_id": new.message_id,
+            }
+            for new in leaves
+        ],
+    )
+    if nodes:
+        rows = [{"position": subtree.position, "hash": value} for subtree, value in nodes]
+        connection.execute(insert(log_nodes), rows)
+
+
+def read_entry(connection: Connection, index: int) -> LoggedEntry | None:
+    """Return one entry."""
+    row = connection.execute(select(log_entries).where(log_entries.c.leaf_index == index)).one_or_none()
+    return None if row is None else _logged(row)
+
+
+def read_entries_of(connection: Connection, message_id: MessageId) -> tuple[LoggedEntry, ...]:
+    """Return all entries about a message, oldest first."""
+    query = select(log_entries).where(log_entries.c.message_id == message_id)
+    return tuple(_logged(row) for row in connection.execute(query.order_by(log_entries.c.leaf_index)))
+
+
+def read_leaves(connection: Connection, span: Span) -> Iterator[NewLeaf]:
+    """Return the stored rows of a span in order, as they are: nothing is checked."""
+    within = log_entries.c.leaf_index.between(span.start, span.end - 1)
+    query = select(log_entries).where(within).order_by(log_entries.c.leaf_index)
+    for row in connection.execute(query):
+        yield NewLeaf(*row)
+
+
+def read_last_note(connection: Connection) -> str | None:
+    """Return the signed checkpoint of the largest size."""
+    query = select(log_checkpoints.c.note).order_by(log_checkpoints.c.size.desc()).limit(1)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def read_notes(connection: Connection) -> list[tuple[int, str]]:
+    """Return all signed checkpoints with the size they are stored under, smallest first."""
+    query = select(log_checkpoints.c.size, log_checkpoints.c.note).order_by(log_checkpoints.c.size)
+    return [(size, note) for size, note in connection.execute(query)]
+
+
+def insert_note(connection: Connection, size: int, note: str) -> None:
+    """Keep a signed checkpoint."""
+    connection.execute(insert(log_checkpoints), {"size": size, "note": note})
+
+
+def _portions(keys: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(keys), _MOST_PARAMETERS):
+        yield keys[start : start + _MOST_PARAMETERS]
+
+
+def _logged(row: Row[int, bytes, bytes, str | None]) -> LoggedEntry:
+    return LoggedEntry(LogPosition(row.leaf_index, row.leaf_hash), Entry.from_bytes(row.entry))
