@@ -54,8 +54,7 @@ def format_instant(instant: datetime) -> str:
 
     Source: RFC 3339 section 5.6, narrowed to UTC and three fraction digits.
     """
-    utc = instant.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_instant(text: str) -> datetime:

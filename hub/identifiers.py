@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
+from functools import lru_cache
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
@@ -65,16 +66,20 @@ def is_resident_id(text: str) -> bool:
     return text[17] == _RESIDENT_ID_CHECKS[total % 11]
 
 
+# A process meets the same few hundred ids in every message.
+@lru_cache(maxsize=4096)
 def is_subsystem_id(text: str) -> bool:
     """Tell whether `text` has the form of a subsystem id with a valid USCC."""
     return _SUBSYSTEM.fullmatch(text) is not None and is_uscc(text[:18])
 
 
+@lru_cache(maxsize=4096)
 def is_service_id(text: str) -> bool:
     """Tell whether `text` has the form of a service id with a valid USCC."""
     return _SERVICE.fullmatch(text) is not None and is_uscc(text[:18])
 
 
+@lru_cache(maxsize=4096)
 def is_contract_id(text: str) -> bool:
     """Tell whether `text` has the form `<name>/v<N>`."""
     return _CONTRACT.fullmatch(text) is not None

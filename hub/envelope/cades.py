@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hub.trust import SignatureAlgorithm, SigningKey
 
 _T = TypeVar("_T")
+_Values = dict[x509.ObjectIdentifier, asn1.TLV]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +66,9 @@ def verify_cades(signature: bytes, content: bytes) -> Signature:
 
     Source: RFC 5652 section 5.6; RFC 5035 section 3.
     """
-    return _verify(signature, content)[0]
-
-
-def verify_canonical_cades(signature: bytes, content: bytes) -> Signature:
-    """Check a signature made by `sign_manifest`, refusing every encoding but that one.
-
-    The signature is written again from what it says and compared, so nothing in it escapes the check; ECDSA
-    must have the lower of the two possible s values, so nobody can turn it into a second valid form.
-
-    Raises:
-        EnvelopeError: as `verify_cades`, or `signature_not_canonical`.
-    """
-    result, signer, value = _verify(signature, content)
-    digest = hashlib.new(signer.algorithm.digest, content).digest()
-    attributes = cms.write_signed_attributes(signer.identity, digest, result.signed_at)
-    rewritten = cms.write_signed_data(signer.identity, attributes, _with_low_s(signer.key, value))
-    if rewritten != signature:
-        raise EnvelopeError("envelope.signature_not_canonical", SIGNATURE_NAME)
-    return result
-
-
-def _verify(signature: bytes, content: bytes) -> tuple[Signature, _Signer, bytes]:
-    signed_data = _decode(cms.ContentInfo, signature, "ContentInfo").content
-    infos = signed_data.signer_infos.as_list()
-    if len(infos) != 1:
-        raise EnvelopeError("envelope.signature_malformed", f"{len(infos)} signers instead of one")
-    info = infos[0]
-    attributes = _single_values(info)
-    signer = _bound_signer(signed_data, info, attributes)
+    signed_data, info, values = _decode(signature)
+    signer = _bound_signer(signed_data, values)
+    _check_named_signer(info, signer)
     digest_name = signature_digest(
         signer.key, info.signature_algorithm.algorithm, info.digest_algorithm.algorithm
     )
@@ -101,22 +76,55 @@ def _verify(signature: bytes, content: bytes) -> tuple[Signature, _Signer, bytes
         raise EnvelopeError(
             "envelope.algorithm_not_allowed", info.signature_algorithm.algorithm.dotted_string
         )
-    if attributes[cms.CONTENT_TYPE].parse(x509.ObjectIdentifier) != cms.DATA:
+    if _parse(values[cms.CONTENT_TYPE], x509.ObjectIdentifier, "content-type") != cms.DATA:
         raise EnvelopeError("envelope.signature_malformed", "content-type is not id-data")
-    stated = _parse(attributes[cms.MESSAGE_DIGEST], bytes, "message-digest")
+    stated = _parse(values[cms.MESSAGE_DIGEST], bytes, "message-digest")
     if stated != hashlib.new(digest_name, content).digest():
-        raise EnvelopeError(
-            "envelope.digest_mismatch", "the signature's message-digest is not the manifest's"
-        )
+        raise EnvelopeError("envelope.digest_mismatch", "the signature's message-digest is not the content's")
     signed_bytes = cms.set_of(*(asn1.encode_der(a) for a in info.signed_attributes.as_list()))
     if not is_signature_valid(signer.key, digest_name, info.signature, signed_bytes):
         raise EnvelopeError("envelope.signature_invalid", SIGNATURE_NAME)
-    signed_at = _signing_time(attributes[cms.SIGNING_TIME])
-    return Signature(signer.chain, signed_at, signer.algorithm.name), signer, info.signature
+    return Signature(signer.chain, _signing_time(values), signer.algorithm.name)
 
 
-def _single_values(info: cms.SignerInfo) -> dict[x509.ObjectIdentifier, asn1.TLV]:
-    values: dict[x509.ObjectIdentifier, asn1.TLV] = {}
+def verify_canonical_cades(signature: bytes, content: bytes) -> Signature:
+    """Check a signature made by `sign_manifest`, refusing every encoding but that one.
+
+    The signature is written again from what it must say and compared, so nothing in it escapes the check;
+    ECDSA must have the lower of the two possible s values, so nobody can make a second valid form.
+
+    Raises:
+        EnvelopeError: as `verify_cades`, or `signature_not_canonical`.
+    """
+    signed_data, info, values = _decode(signature)
+    signer = _bound_signer(signed_data, values)
+    signed_at = _signing_time(values)
+    digest = hashlib.new(signer.algorithm.digest, content).digest()
+    attributes = cms.write_signed_attributes(signer.identity, digest, signed_at)
+    rewritten = cms.write_signed_data(signer.identity, attributes, info.signature)
+    if rewritten != signature:
+        verify_cades(signature, content)  # Where more than the encoding is wrong, this says what.
+        raise EnvelopeError("envelope.signature_not_canonical", SIGNATURE_NAME)
+    if not is_signature_valid(signer.key, signer.algorithm.digest, info.signature, attributes):
+        raise EnvelopeError("envelope.signature_invalid", SIGNATURE_NAME)
+    if _with_low_s(signer.key, info.signature) != info.signature:
+        raise EnvelopeError("envelope.signature_not_canonical", "ECDSA with the higher s")
+    return Signature(signer.chain, signed_at, signer.algorithm.name)
+
+
+def _decode(signature: bytes) -> tuple[cms.SignedData, cms.SignerInfo, _Values]:
+    try:
+        signed_data = asn1.decode_der(cms.ContentInfo, signature).content
+    except ValueError as error:
+        raise EnvelopeError("envelope.signature_malformed", "not DER of a CAdES signature") from error
+    infos = signed_data.signer_infos.as_list()
+    if len(infos) != 1:
+        raise EnvelopeError("envelope.signature_malformed", f"{len(infos)} signers instead of one")
+    return signed_data, infos[0], _single_values(infos[0])
+
+
+def _single_values(info: cms.SignerInfo) -> _Values:
+    values: _Values = {}
     for attribute in info.signed_attributes.as_list():
         elements = attribute.values.as_list()
         if attribute.type in values or len(elements) != 1:
@@ -132,16 +140,14 @@ def _single_values(info: cms.SignerInfo) -> dict[x509.ObjectIdentifier, asn1.TLV
     return values
 
 
-def _bound_signer(
-    signed_data: cms.SignedData, info: cms.SignerInfo, attributes: dict[x509.ObjectIdentifier, asn1.TLV]
-) -> _Signer:
+def _bound_signer(signed_data: cms.SignedData, values: _Values) -> _Signer:
     """Put the certificates in the order in which signing-certificate-v2 binds them, the signer's first."""
     sent = {
         hashlib.sha256(der).digest(): der
         for der in (c.public_bytes(Encoding.DER) for c in signed_data.certificates.as_list())
     }
     bound = _parse(
-        attributes[cms.SIGNING_CERTIFICATE_V2], cms.SigningCertificateV2, "signing-certificate-v2"
+        values[cms.SIGNING_CERTIFICATE_V2], cms.SigningCertificateV2, "signing-certificate-v2"
     ).certificates
     chain: list[bytes] = []
     for entry in bound:
@@ -154,9 +160,11 @@ def _bound_signer(
         chain.append(sent.pop(entry.certificate_hash))
     if not chain:
         raise EnvelopeError("envelope.certificate_binding_invalid", "no certificate is bound")
-    signer = _signer_of_der((*chain, *sent.values()))
-    leaf = signer.chain[0]
-    issuer = info.sid.issuer
+    return _signer_of_der((*chain, *sent.values()))
+
+
+def _check_named_signer(info: cms.SignerInfo, signer: _Signer) -> None:
+    leaf, issuer = signer.chain[0], info.sid.issuer
     is_named = (
         info.sid.serial_number == leaf.serial_number
         and cms.tlv(issuer.tag_bytes[0], bytes(issuer.data)) == leaf.issuer.public_bytes()
@@ -165,7 +173,6 @@ def _bound_signer(
         raise EnvelopeError(
             "envelope.certificate_binding_invalid", "the signer named is not the certificate bound first"
         )
-    return signer
 
 
 @lru_cache(maxsize=1024)
@@ -197,9 +204,12 @@ def _with_low_s(key: PublicKeyTypes, signature: bytes) -> bytes:
     return signature if s <= order // 2 else encode_dss_signature(r, order - s)
 
 
-def _signing_time(value: asn1.TLV) -> datetime:
-    kind: type[Any] = asn1.UTCTime if value.tag_bytes == b"\x17" else asn1.GeneralizedTime
-    instant: datetime = _parse(value, kind, "signing-time").as_datetime()
+def _signing_time(values: _Values) -> datetime:
+    value = values[cms.SIGNING_TIME]
+    kind: type[asn1.UTCTime | asn1.GeneralizedTime] = (
+        asn1.UTCTime if value.tag_bytes == b"\x17" else asn1.GeneralizedTime
+    )
+    instant = _parse(value, kind, "signing-time").as_datetime()
     return instant.replace(tzinfo=UTC)
 
 
@@ -209,12 +219,3 @@ def _parse(value: asn1.TLV, kind: type[_T], name: str) -> _T:
     except ValueError as error:
         raise EnvelopeError("envelope.signature_malformed", name) from error
     return parsed
-
-
-def _decode(kind: type[_T], der: bytes, name: str) -> _T:
-    try:
-        return asn1.decode_der(kind, der)
-    except ValueError as error:
-        raise EnvelopeError(
-            "envelope.signature_malformed", f"{name}: not DER of a CAdES signature"
-        ) from error

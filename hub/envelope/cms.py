@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
-from cryptography import x509
+from cryptography import x509  # noqa: TC002 - read at run time by the decoder
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ObjectIdentifier
@@ -35,24 +36,32 @@ _LAST_UTCTIME_YEAR = 2049
 
 @asn1.sequence
 class AlgorithmIdentifier:
+    """RFC 5652 section 10.1; the algorithms of the table have no parameters, or NULL."""
+
     algorithm: ObjectIdentifier
     parameters: asn1.Null | None
 
 
 @asn1.sequence
 class Attribute:
+    """RFC 5652 section 5.3."""
+
     type: ObjectIdentifier
     values: asn1.SetOf[asn1.TLV]
 
 
 @asn1.sequence
 class IssuerAndSerialNumber:
+    """RFC 5652 section 10.2.4."""
+
     issuer: asn1.TLV
     serial_number: int
 
 
 @asn1.sequence
 class SignerInfo:
+    """RFC 5652 section 5.3."""
+
     version: int
     sid: IssuerAndSerialNumber
     digest_algorithm: AlgorithmIdentifier
@@ -64,11 +73,15 @@ class SignerInfo:
 
 @asn1.sequence
 class EncapsulatedContentInfo:
+    """RFC 5652 section 5.2, detached: the content is not inside."""
+
     content_type: ObjectIdentifier
 
 
 @asn1.sequence
 class SignedData:
+    """RFC 5652 section 5.1."""
+
     version: int
     digest_algorithms: asn1.SetOf[AlgorithmIdentifier]
     content_info: EncapsulatedContentInfo
@@ -78,12 +91,16 @@ class SignedData:
 
 @asn1.sequence
 class ContentInfo:
+    """RFC 5652 section 3."""
+
     content_type: ObjectIdentifier
     content: Annotated[SignedData, asn1.Explicit(0)]
 
 
 @asn1.sequence
 class IssuerSerial:
+    """RFC 5035 section 5."""
+
     issuer: list[asn1.TLV]
     serial_number: int
 
@@ -99,17 +116,25 @@ class EssCertificateId:
 
 @asn1.sequence
 class SigningCertificateV2:
+    """RFC 5035 section 3, without policies."""
+
     certificates: list[EssCertificateId]
 
 
 @dataclass(frozen=True, slots=True)
 class SignerIdentity:
-    """What every signature of one signer repeats, encoded once."""
+    """What every signature of one signer repeats, encoded once.
 
-    identifier: bytes
-    certificates: bytes
+    Attributes:
+        certificate_attribute: the signing-certificate-v2 attribute.
+        before_signer_infos: SignedData from its version through its certificates.
+        before_signed_attributes: SignerInfo from its version through its digest algorithm.
+        signature_algorithm: the AlgorithmIdentifier of the signature.
+    """
+
     certificate_attribute: bytes
-    digest_algorithm: bytes
+    before_signer_infos: bytes
+    before_signed_attributes: bytes
     signature_algorithm: bytes
 
 
@@ -150,14 +175,17 @@ def identify_signer(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlg
     encoded = [certificate.public_bytes(Encoding.DER) for certificate in chain]
     hashes = [tlv(0x30, tlv(0x04, hashlib.sha256(certificate).digest())) for certificate in encoded]
     signing_certificate = tlv(0x30, tlv(0x30, *hashes))
+    identifier = tlv(0x30, chain[0].issuer.public_bytes(), asn1.encode_der(chain[0].serial_number))
+    digest_algorithm = tlv(0x30, oid(algorithm.digest_oid))
+    parameters = _NULL if algorithm.has_null_parameters else b""
     return SignerIdentity(
-        identifier=tlv(0x30, chain[0].issuer.public_bytes(), asn1.encode_der(chain[0].serial_number)),
-        certificates=set_of(*encoded, tag=0xA0),
         certificate_attribute=tlv(0x30, oid(SIGNING_CERTIFICATE_V2), set_of(signing_certificate)),
-        digest_algorithm=tlv(0x30, oid(algorithm.digest_oid)),
-        signature_algorithm=tlv(
-            0x30, oid(algorithm.signature_oid), _NULL if algorithm.has_null_parameters else b""
-        ),
+        before_signer_infos=_VERSION_1
+        + set_of(digest_algorithm)
+        + _DETACHED_DATA
+        + set_of(*encoded, tag=0xA0),
+        before_signed_attributes=_VERSION_1 + identifier + digest_algorithm,
+        signature_algorithm=tlv(0x30, oid(algorithm.signature_oid), parameters),
     )
 
 
@@ -165,8 +193,8 @@ def write_signed_attributes(signer: SignerIdentity, digest: bytes, signed_at: da
     """Write the signed attributes as the SET OF that is signed (RFC 5652 section 5.4)."""
     return set_of(
         _CONTENT_TYPE_ATTRIBUTE,
-        tlv(0x30, _MESSAGE_DIGEST_OID, set_of(tlv(0x04, digest))),
-        tlv(0x30, _SIGNING_TIME_OID, set_of(_time(signed_at))),
+        _message_digest_prefix(len(digest)) + digest,
+        _signing_time_attribute(signed_at),
         signer.certificate_attribute,
     )
 
@@ -175,26 +203,27 @@ def write_signed_data(signer: SignerIdentity, signed_attributes: bytes, signatur
     """Write the whole ContentInfo of a detached signature."""
     signer_info = tlv(
         0x30,
-        _VERSION_1,
-        signer.identifier,
-        signer.digest_algorithm,
-        b"\xa0" + signed_attributes[1:],
+        signer.before_signed_attributes,
+        b"\xa0",
+        signed_attributes[1:],
         signer.signature_algorithm,
         tlv(0x04, signature),
     )
-    signed_data = tlv(
-        0x30,
-        _VERSION_1,
-        set_of(signer.digest_algorithm),
-        _DETACHED_DATA,
-        signer.certificates,
-        set_of(signer_info),
-    )
+    signed_data = tlv(0x30, signer.before_signer_infos, tlv(0x31, signer_info))
     return tlv(0x30, _SIGNED_DATA_OID, tlv(0xA0, signed_data))
 
 
-def _time(instant: datetime) -> bytes:
+@lru_cache(maxsize=8)
+def _message_digest_prefix(size: int) -> bytes:
+    """Write the message-digest attribute up to the digest itself."""
+    return tlv(0x30, _MESSAGE_DIGEST_OID, tlv(0x31, tlv(0x04, bytes(size))))[:-size]
+
+
+@lru_cache(maxsize=256)
+def _signing_time_attribute(instant: datetime) -> bytes:
     # Dates through 2049 are UTCTime, later ones GeneralizedTime (RFC 5652 section 11.3).
     if instant.year <= _LAST_UTCTIME_YEAR:
-        return tlv(0x17, instant.strftime("%y%m%d%H%M%SZ").encode("ascii"))
-    return tlv(0x18, instant.strftime("%Y%m%d%H%M%SZ").encode("ascii"))
+        time = tlv(0x17, instant.strftime("%y%m%d%H%M%SZ").encode("ascii"))
+    else:
+        time = tlv(0x18, instant.strftime("%Y%m%d%H%M%SZ").encode("ascii"))
+    return tlv(0x30, _SIGNING_TIME_OID, tlv(0x31, time))

@@ -11,8 +11,7 @@ Source: docs/protocols/envelope.md; ETSI EN 319 162-1 clause 4.4 (ASiC-E with CA
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from hub.envelope.cades import sign_manifest, verify_canonical_cades
 from hub.envelope.header import decode_header, encode_header
@@ -45,18 +44,19 @@ def seal_envelope(header: Header, payloads: Sequence[Payload], key: SigningKey) 
     """Write and sign a container.
 
     Args:
-        header: complete but for its list of payloads, which is made from `payloads`.
-        payloads: in the order they shall have in the container.
+        header: complete; its `payload` describes `payloads` in their order.
+        payloads: as `header.payload` says.
         key: the sender's.
 
     Raises:
-        EnvelopeError: the key's algorithm is not allowed, or the container would exceed the limits.
+        EnvelopeError: the header describes other payloads, the key's algorithm is not allowed, or the
+            container would exceed the limits.
     """
-    header = replace(header, payload=tuple(payload.describe() for payload in payloads))
-    contents = [payload.content for payload in payloads]
+    if [(e.name, e.bytes) for e in header.payload] != [(p.name, len(p.content)) for p in payloads]:
+        raise EnvelopeError("envelope.payload_mismatch", "the header describes other payloads")
     header_bytes = encode_header(header)
-    manifest = _manifest_of(header, header_bytes, contents)
-    signature = sign_manifest(manifest, key, header.sent_at)
+    manifest = _manifest_of(header, header_bytes)
+    signature = sign_manifest(manifest, key, header.sent_at.replace(microsecond=0))
     raw = write_zip(
         (
             _MIMETYPE,
@@ -74,7 +74,7 @@ def seal_envelope(header: Header, payloads: Sequence[Payload], key: SigningKey) 
 def open_envelope(raw: bytes, limits: Limits | None = None) -> Envelope:
     """Open a container whose every byte but the signature's has been checked against the others.
 
-    Checks, in this order: size, ZIP form, members, header, payloads against the header, manifest against both.
+    Checks, in order: size, ZIP form, members, header, payloads against the header, manifest against both.
 
     Raises:
         EnvelopeError: the first check that failed, naming the part of the container.
@@ -87,7 +87,7 @@ def open_envelope(raw: bytes, limits: Limits | None = None) -> Envelope:
     payload_members = members[2:-2]
     _check_payloads(header.payload, payload_members)
     manifest = members[-2].content
-    if manifest != _manifest_of(header, header_bytes, [m.content for m in payload_members]):
+    if manifest != _manifest_of(header, header_bytes):
         raise EnvelopeError("envelope.manifest_not_canonical", MANIFEST_NAME)
     payloads = {entry.name: m.content for entry, m in zip(header.payload, payload_members, strict=True)}
     return Envelope(raw, header, payloads, manifest, members[-1].content)
@@ -97,8 +97,8 @@ def verify_signature(envelope: Envelope) -> Signature:
     """Check an opened envelope's signature; its certificate is still to be believed or not.
 
     Raises:
-        EnvelopeError: the signature does not hold, is not in the one form allowed, or was made at another time
-            than the header states.
+        EnvelopeError: the signature does not hold, is not in the one form allowed, or was made at another
+            time than the header states.
     """
     signature = verify_canonical_cades(envelope.signature, envelope.manifest)
     if signature.signed_at != envelope.header.sent_at.replace(microsecond=0):
@@ -106,12 +106,9 @@ def verify_signature(envelope: Envelope) -> Signature:
     return signature
 
 
-def _manifest_of(header: Header, header_bytes: bytes, contents: Sequence[bytes]) -> bytes:
-    files = [(HEADER_NAME, HEADER_MEDIA_TYPE, header_bytes)]
-    files += [
-        (_FOLDER + entry.name, entry.media_type, content)
-        for entry, content in zip(header.payload, contents, strict=True)
-    ]
+def _manifest_of(header: Header, header_bytes: bytes) -> bytes:
+    files = [(HEADER_NAME, HEADER_MEDIA_TYPE, hashlib.sha256(header_bytes).digest())]
+    files += [(_FOLDER + p.name, p.media_type, bytes.fromhex(p.sha256)) for p in header.payload]
     return write_manifest(files)
 
 
@@ -125,7 +122,7 @@ def _check_members(members: Sequence[Member], limits: Limits) -> None:
     for needed in (HEADER_NAME, MANIFEST_NAME, SIGNATURE_NAME):
         if needed not in names:
             raise EnvelopeError("envelope.member_missing", needed)
-    if names[1] != HEADER_NAME or names[-2:] != [MANIFEST_NAME, SIGNATURE_NAME]:
+    if names[1] != HEADER_NAME or names[-2] != MANIFEST_NAME or names[-1] != SIGNATURE_NAME:
         raise EnvelopeError("envelope.zip_not_canonical", "the members are not in the order of the format")
     for member, limit in ((members[1], limits.header_bytes), (members[-1], limits.signature_bytes)):
         if len(member.content) > limit:
@@ -134,16 +131,20 @@ def _check_members(members: Sequence[Member], limits: Limits) -> None:
 
 def _check_payloads(entries: Sequence[PayloadEntry], members: Sequence[Member]) -> None:
     stated, present = [_FOLDER + entry.name for entry in entries], [member.name for member in members]
+    if stated != present:
+        _refuse_other_payloads(stated, present)
+    for entry, member in zip(entries, members, strict=True):
+        if entry.bytes != len(member.content):
+            raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: size")
+        if entry.sha256 != hashlib.sha256(member.content).hexdigest():
+            raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: SHA-256")
+
+
+def _refuse_other_payloads(stated: Sequence[str], present: Sequence[str]) -> NoReturn:
     for name in present:
         if name not in stated:
             raise EnvelopeError("envelope.member_unexpected", f"{name} is not in the header")
     for name in stated:
         if name not in present:
             raise EnvelopeError("envelope.member_missing", name)
-    if stated != present:
-        raise EnvelopeError("envelope.zip_not_canonical", "the payloads are not in the header's order")
-    for entry, member in zip(entries, members, strict=True):
-        if entry.bytes != len(member.content):
-            raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: size")
-        if entry.sha256 != hashlib.sha256(member.content).hexdigest():
-            raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: SHA-256")
+    raise EnvelopeError("envelope.zip_not_canonical", "the payloads are not in the header's order")

@@ -19,7 +19,7 @@ _ADAPTER = TypeAdapter(Header)
 
 # For objects whose keys are ASCII and whose numbers are integers below 2^53, as a header's are, this encoder
 # writes RFC 8785 form at several times the speed of the rfc8785 package; a test holds the two together.
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def encode_header(header: Header) -> bytes:
@@ -27,34 +27,34 @@ def encode_header(header: Header) -> bytes:
 
     Source: RFC 8785.
     """
+    # The keys stand in the canonical order, so nothing needs to be sorted.
     fields: dict[str, Any] = {
-        "id": header.id,
-        "kind": header.kind.value,
-        "sender": header.sender,
-        "recipient": header.recipient,
-        "sent_at": format_instant(header.sent_at),
-        "expires_at": format_instant(header.expires_at),
+        "contract": header.contract,
         "conversation": header.conversation,
+        "expires_at": format_instant(header.expires_at),
+        "id": header.id,
+        "in_reply_to": (reply := header.in_reply_to)
+        and {"id": reply.id, "manifest_sha256": reply.manifest_sha256},
+        "kind": header.kind.value,
         "payload": [
-            {"name": p.name, "media_type": p.media_type, "bytes": p.bytes, "sha256": p.sha256}
+            {"bytes": p.bytes, "media_type": p.media_type, "name": p.name, "sha256": p.sha256}
             for p in header.payload
         ],
-    }
-    if header.service is not None:
-        fields["service"] = header.service
-    if header.contract is not None:
-        fields["contract"] = header.contract
-    if (reply := header.in_reply_to) is not None:
-        fields["in_reply_to"] = {"id": reply.id, "manifest_sha256": reply.manifest_sha256}
-    if (purpose := header.purpose) is not None:
-        fields["purpose"] = {
-            "item": purpose.item,
+        "purpose": (purpose := header.purpose)
+        and {
             "case": purpose.case,
+            "item": purpose.item,
             "legal_basis": purpose.legal_basis,
             "official": purpose.official,
             "post": purpose.post,
-        }
-    return _CANONICAL.encode(fields).encode("utf-8")
+        },
+        "recipient": header.recipient,
+        "sender": header.sender,
+        "sent_at": format_instant(header.sent_at),
+        "service": header.service,
+    }
+    present = {name: value for name, value in fields.items() if value is not None}
+    return _CANONICAL.encode(present).encode("utf-8")
 
 
 def decode_header(raw: bytes) -> Header:

@@ -9,7 +9,6 @@ Source: ETSI EN 319 162-1 annex A.4; XML Signature 1.1 (DigestMethod, DigestValu
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -34,13 +33,13 @@ _TAIL = "</asic:ASiCManifest>\n"
 
 
 def write_manifest(files: Iterable[tuple[str, str, bytes]]) -> bytes:
-    """Write the manifest of `(member name, media type, content)` in their order."""
+    """Write the manifest of `(member name, media type, SHA-256)` in their order."""
     references = (
         _REFERENCE.format(
             uri=name,
             media_type=escape(media_type),
-            digest=base64.b64encode(hashlib.sha256(content).digest()).decode("ascii"),
+            digest=base64.b64encode(digest).decode("ascii"),
         )
-        for name, media_type, content in files
+        for name, media_type, digest in files
     )
     return "".join((_HEAD, *references, _TAIL)).encode("ascii")

@@ -10,10 +10,10 @@ Source: PKWARE APPNOTE 6.3.3; ETSI EN 319 162-1 annex A.1 (mimetype first and st
 
 from __future__ import annotations
 
+import re
 import struct
-import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from zlib import crc32
 
 from hub.errors import EnvelopeError
 
@@ -22,19 +22,26 @@ if TYPE_CHECKING:
 
     from hub.envelope.model import Limits
 
-_LOCAL = struct.Struct("<4s5H3I2H")
-_CENTRAL = struct.Struct("<4s6H3I5H2I")
+# Version needed, flags, method, time, date, CRC-32, stored size, size, name length, extra length: the fields
+# that local and central headers share (APPNOTE 4.3.7 and 4.3.12).
+_SHARED = struct.Struct("<5H3I2H")
+_CENTRAL_TAIL = struct.Struct("<3H2I")
 _END = struct.Struct("<4s4H2IH")
 _LOCAL_MAGIC = b"PK\x03\x04"
-_CENTRAL_MAGIC = b"PK\x01\x02"
 _END_MAGIC = b"PK\x05\x06"
-_VERSION = 10  # Version needed for stored members, APPNOTE 4.4.3.
+_VERSION = 10  # What stored members need (APPNOTE 4.4.3).
+_CENTRAL_HEAD = b"PK\x01\x02" + _VERSION.to_bytes(2, "little")
+_LOCAL_BYTES = len(_LOCAL_MAGIC) + _SHARED.size
+_CENTRAL_BYTES = len(_CENTRAL_HEAD) + _SHARED.size + _CENTRAL_TAIL.size
 _STORED = 0
 _DATE_1980_01_01 = (1 << 5) | 1
+_MOST_EXPANSION = 100
+
+# Relative, ASCII, without empty parts and without parts that begin with a dot.
+_SAFE_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One file in the container."""
 
     name: str
@@ -46,15 +53,17 @@ def write_zip(members: Iterable[Member]) -> bytes:
     local: list[bytes] = []
     central: list[bytes] = []
     offset = 0
-    for member in members:
-        name = member.name.encode("ascii")
-        checksum, size = zlib.crc32(member.content), len(member.content)
-        shared = (_VERSION, 0, _STORED, 0, _DATE_1980_01_01, checksum, size, size, len(name), 0)
-        local += (_LOCAL.pack(_LOCAL_MAGIC, *shared), name, member.content)
-        central += (_CENTRAL.pack(_CENTRAL_MAGIC, _VERSION, *shared, 0, 0, 0, 0, offset), name)
-        offset += _LOCAL.size + len(name) + size
+    for name_text, content in members:
+        name = name_text.encode("ascii")
+        size, name_size = len(content), len(name)
+        shared = _SHARED.pack(
+            _VERSION, 0, _STORED, 0, _DATE_1980_01_01, crc32(content), size, size, name_size, 0
+        )
+        local += (_LOCAL_MAGIC, shared, name, content)
+        central += (_CENTRAL_HEAD, shared, _CENTRAL_TAIL.pack(0, 0, 0, 0, offset), name)
+        offset += _LOCAL_BYTES + name_size + size
     directory = b"".join(central)
-    count = len(central) // 2
+    count = len(central) // 4
     end = _END.pack(_END_MAGIC, 0, 0, count, count, len(directory), offset, 0)
     return b"".join((*local, directory, end))
 
@@ -70,65 +79,57 @@ def read_zip(raw: bytes, limits: Limits) -> tuple[Member, ...]:
     if raw[:4] != _LOCAL_MAGIC:
         raise EnvelopeError("envelope.not_a_zip", "no local file header at offset 0")
     members: list[Member] = []
-    checksums: list[int] = []
-    seen: set[str] = set()
     offset = 0
-    while raw[offset : offset + 4] == _LOCAL_MAGIC:
+    while raw.startswith(_LOCAL_MAGIC, offset):
         if len(members) == limits.members:
             raise EnvelopeError("envelope.too_many_members", f"more than {limits.members}")
-        member, checksum, offset = _read_member(raw, offset, limits)
-        if member.name in seen:
-            raise EnvelopeError("envelope.member_duplicate", member.name)
-        seen.add(member.name)
+        member, offset = _read_member(raw, offset, limits)
         members.append(member)
-        checksums.append(checksum)
-    _check_rewriting(raw, members, checksums, directory_offset=offset)
+    if len({member.name for member in members}) != len(members):
+        raise EnvelopeError("envelope.member_duplicate", ", ".join(member.name for member in members))
+    canonical = write_zip(members)
+    if canonical != raw:
+        _refuse_difference(raw, canonical, members, directory_offset=offset)
     return tuple(members)
 
 
-def _read_member(raw: bytes, offset: int, limits: Limits) -> tuple[Member, int, int]:
-    where = f"local file header at offset {offset}"
-    if offset + _LOCAL.size > len(raw):
-        raise EnvelopeError("envelope.zip_not_canonical", f"{where} is cut off")
-    header = _LOCAL.unpack_from(raw, offset)
-    method, checksum, stored, size, name_length = header[3], header[6], header[7], header[8], header[9]
-    start = offset + _LOCAL.size + name_length
-    raw_name = raw[offset + _LOCAL.size : start]
-    name = _read_name(raw_name, where)
+def _read_member(raw: bytes, offset: int, limits: Limits) -> tuple[Member, int]:
+    start = offset + _LOCAL_BYTES
+    if start > len(raw):
+        raise EnvelopeError("envelope.zip_not_canonical", f"local file header at offset {offset} is cut off")
+    _, _, method, _, _, _, stored, size, name_size, _ = _SHARED.unpack_from(raw, offset + 4)
+    data = start + name_size
+    name = _read_name(raw[start:data], offset)
     if method != _STORED:
-        if size > limits.container_bytes or size > 100 * max(stored, 1):
+        if size > limits.container_bytes or size > _MOST_EXPANSION * max(stored, 1):
             raise EnvelopeError("envelope.zip_bomb", f"{name}: {stored} bytes claim to unpack to {size}")
-        raise EnvelopeError("envelope.zip_not_canonical", f"{name} is compressed; {where}")
-    if stored != size or start + size > len(raw):
-        raise EnvelopeError("envelope.zip_not_canonical", f"sizes of {name}; {where}")
-    return Member(name, raw[start : start + size]), checksum, start + size
+        raise EnvelopeError("envelope.zip_not_canonical", f"{name} is compressed")
+    if stored != size or data + size > len(raw):
+        raise EnvelopeError("envelope.zip_not_canonical", f"local file header of {name}: sizes")
+    return Member(name, raw[data : data + size]), data + size
 
 
-def _read_name(raw_name: bytes, where: str) -> str:
-    try:
-        name = raw_name.decode("ascii")
-    except UnicodeDecodeError as error:
-        raise EnvelopeError("envelope.member_name_invalid", f"not ASCII; {where}") from error
-    parts = name.split("/")
-    if not name.isprintable() or "\\" in name or any(part in {"", ".", ".."} for part in parts):
-        raise EnvelopeError("envelope.member_name_invalid", f"{name!r}; {where}")
-    return name
+def _read_name(raw_name: bytes, offset: int) -> str:
+    if _SAFE_NAME.fullmatch(raw_name) is None:
+        raise EnvelopeError("envelope.member_name_invalid", f"in the local file header at offset {offset}")
+    return raw_name.decode("ascii")
 
 
-def _check_rewriting(raw: bytes, members: list[Member], checksums: list[int], directory_offset: int) -> None:
-    for member, checksum in zip(members, checksums, strict=True):
-        if zlib.crc32(member.content) != checksum:
+def _refuse_difference(
+    raw: bytes, canonical: bytes, members: list[Member], directory_offset: int
+) -> NoReturn:
+    """Name what differs: a damaged member first, else the ZIP structure with the first differing byte."""
+    offset = 0
+    for member in members:
+        if _SHARED.unpack_from(raw, offset + 4)[5] != crc32(member.content):
             raise EnvelopeError("envelope.zip_checksum_mismatch", member.name)
-    canonical = write_zip(members)
-    if canonical == raw:
-        return
-    difference = next(
+        offset += _LOCAL_BYTES + len(member.name) + len(member.content)
+    position = next(
         (i for i, (a, b) in enumerate(zip(raw, canonical, strict=False)) if a != b),
         min(len(raw), len(canonical)),
     )
-    raise EnvelopeError(
-        "envelope.zip_not_canonical", _name_structure(canonical, members, difference, directory_offset)
-    )
+    where = _name_structure(canonical, members, position, directory_offset)
+    raise EnvelopeError("envelope.zip_not_canonical", where)
 
 
 def _name_structure(canonical: bytes, members: list[Member], position: int, directory_offset: int) -> str:
@@ -140,10 +141,10 @@ def _name_structure(canonical: bytes, members: list[Member], position: int, dire
     is_central = position >= directory_offset
     offset = directory_offset if is_central else 0
     for member in members:
-        name_bytes = len(member.name)
-        length = _CENTRAL.size + name_bytes if is_central else _LOCAL.size + name_bytes + len(member.content)
+        name_size = len(member.name)
+        length = _CENTRAL_BYTES + name_size if is_central else _LOCAL_BYTES + name_size + len(member.content)
         if position < offset + length:
             kind = "central directory header" if is_central else "local file header"
             return f"{kind} of {member.name}, byte {position - offset}"
         offset += length
-    raise AssertionError("every position lies in a structure")  # pragma: no cover
+    raise AssertionError("every position lies in a structure")

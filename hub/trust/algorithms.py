@@ -63,6 +63,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
+_ECDSA = {name: ec.ECDSA(digest) for name, digest in _HASHES.items()}
 
 
 def algorithm_for(key: PublicKeyTypes) -> SignatureAlgorithm | None:
@@ -89,7 +90,7 @@ def sign(key: PrivateKeyTypes, data: bytes) -> bytes:
     algorithm = algorithm_for(key.public_key())
     match key:
         case ec.EllipticCurvePrivateKey() if algorithm:
-            return key.sign(data, ec.ECDSA(_HASHES[algorithm.digest]))
+            return key.sign(data, _ECDSA[algorithm.digest])
         case ed25519.Ed25519PrivateKey():
             return key.sign(data)
         case rsa.RSAPrivateKey() if algorithm:
@@ -110,7 +111,7 @@ def is_signature_valid(key: PublicKeyTypes, digest: str, signature: bytes, data:
     try:
         match key:
             case ec.EllipticCurvePublicKey():
-                key.verify(signature, data, ec.ECDSA(_HASHES[digest]))
+                key.verify(signature, data, _ECDSA[digest])
             case ed25519.Ed25519PublicKey():
                 key.verify(signature, data)
             case rsa.RSAPublicKey():
