@@ -158,7 +158,7 @@ def _prove(contract: Contract, examples: Path) -> None:
 def _prove_accepted(part: Part, file: Path) -> None:
     value = _read_json(file)
     ours = [str(violation) for violation in find_violations(part, value)]
-    theirs = sorted(_cross_check(part, value))
+    theirs = sorted(cross_check(part, value))
     if ours or theirs:
         _refuse(file, f"should be valid, but {ours or theirs}")
 
@@ -170,13 +170,13 @@ def _prove_refused(part: Part, file: Path) -> None:
         _refuse(file, str(exc), exc)
     data: JsonValue = _read_json(file, inside="data")
     ours = {(violation.pointer, violation.keyword) for violation in find_violations(part, data)}
-    theirs = _cross_check(part, data)
+    theirs = cross_check(part, data)
     if ours != {(example.pointer, example.keyword)} or theirs != ours:
         wanted = (example.pointer, example.keyword)
         _refuse(file, f"should break only {wanted}, but jsonschema-rs says {ours} and jsonschema {theirs}")
 
 
-def _cross_check(part: Part, value: JsonValue) -> set[tuple[str, str]]:
+def cross_check(part: Part, value: JsonValue) -> set[tuple[str, str]]:
     """Ask the other validator: the places and keywords it objects to."""
     checker = FormatChecker(formats=())
     for name, holds in FORMATS.items():
