@@ -42,6 +42,8 @@ def open_database(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    engine.dialect.do_savepoint = _savepoint  # type: ignore[method-assign]  # see there
+    engine.dialect.do_release_savepoint = _release_savepoint  # type: ignore[method-assign]  # see there
     metadata.create_all(engine)
     return engine
 
@@ -64,6 +66,21 @@ def _begin_sqlite(connection: Connection) -> None:
     # more when another process wrote in between.
     is_writer = connection.get_execution_options().get(_IS_WRITER, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")
+
+
+def _savepoint(connection: Connection, name: str) -> None:
+    # SQLAlchemy compiles the statement anew for every name, which takes longer than all else an append does.
+    _run_plainly(connection, f"SAVEPOINT {name}")
+
+
+def _release_savepoint(connection: Connection, name: str) -> None:
+    _run_plainly(connection, f"RELEASE SAVEPOINT {name}")
+
+
+def _run_plainly(connection: Connection, statement: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(statement)
+    cursor.close()
 
 
 def _require_transaction(connection: Connection) -> None:
