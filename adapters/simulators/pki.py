@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The development PKI: made by certomancer from `certs/`, and its OCSP, CRL and time-stamping services.
+
+Development and tests only: certomancer calls itself a testing tool, and these certificates guard nothing.
+
+    python -m adapters.simulators.pki FOLDER
+
+runs the services of a PKI made before; the passphrase of its keys comes from HELIOGRAPH_PKI_PASSPHRASE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import string
+import sys
+import threading
+from base64 import b64encode
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from aiohttp import web
+from certomancer.integrations.aiohttp_animator import build_animator_app
+from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from hub.clock import format_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+PASSPHRASE_VARIABLE = "HELIOGRAPH_PKI_PASSPHRASE"  # noqa: S105 (a name, not a secret)
+"""Environment variable that hands the passphrase to the services' own process."""
+
+_RECIPES = Path(__file__).parents[2] / "certs"
+_HOST = "127.0.0.1"
+_APPROVED = {"envelope-ca": ["envelope"], "seal-ca": ["seal", "timestamp"]}
+_APPROVED_IN_TESTS = {"revoked-ca": ["envelope"]}
+
+Recipe = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class DevelopmentPki:
+    """A development PKI in a folder, and where its parts are.
+
+    A label is a name of `certs/development.yml.in`, such as `labour-sign`, `labour-seal`, `tsa` or `envelope-ca`;
+    `rogue/labour-sign` and the like are the tests' twins that nobody approved.
+
+    Attributes:
+        folder: holds `keys/`, `certificates/`, `chains/`, `trust-list.json` and the filled-in recipe.
+        port: of the services on loopback; it stands in the certificates, so it is part of the PKI.
+    """
+
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where the services answer."""
+        return f"http://{_HOST}:{self.port}"
+
+    @property
+    def trust_list(self) -> Path:
+        """The list of approved authorities, as `hub.trust.load_trust_list` reads it."""
+        return self.folder / "trust-list.json"
+
+    @property
+    def time_stamp_url(self) -> str:
+        """The RFC 3161 service."""
+        return f"{self.url}/development/tsa/tsa"
+
+    def key(self, label: str) -> Path:
+        """Return the encrypted PKCS#8 key of a label."""
+        return self.folder / "keys" / f"{label}.key.pem"
+
+    def certificate(self, label: str) -> Path:
+        """Return the PEM certificate of a label."""
+        return self.folder / "certificates" / f"{label}.pem"
+
+    def chain(self, label: str) -> Path:
+        """Return the PEM chain of a label: its certificate first, then its issuers, without the root."""
+        return self.folder / "chains" / f"{label}.pem"
+
+
+def make_development_pki(
+    folder: Path, port: int, passphrase: bytes, *, now: datetime | None = None, with_test_cases: bool = False
+) -> DevelopmentPki:
+    """Make keys, certificates, chains and the trust list.
+
+    Args:
+        folder: to be filled; made when absent. What an earlier call left there is replaced.
+        port: on loopback, where the services will answer.
+        passphrase: encrypts every key; ASCII or UTF-8.
+        now: the certificates' validity is laid around it; the present when left out.
+        with_test_cases: add the certificates that must be refused (`certs/test-cases.yml.in`).
+    """
+    pki = DevelopmentPki(folder, port)
+    recipe = _read_recipe(pki, now or datetime.now(UTC), with_test_cases=with_test_cases)
+    for keyset, architecture in _architectures(recipe):
+        for label in architecture["certs"]:
+            _write_key(pki.key(_path_label(keyset, label)), _new_key(label), passphrase)
+    config = _load(pki, recipe, passphrase)
+    for name, architecture in _architectures(recipe):
+        for label in architecture["certs"]:
+            _write_certificates(pki, config, name, label)
+            architecture["certs"][label]["certificate-file"] = f"certificates/{_path_label(name, label)}.pem"
+    approved = _APPROVED | (_APPROVED_IN_TESTS if with_test_cases else {})
+    _write(pki.trust_list, _trust_list(pki, approved))
+    _write(folder / "certomancer.yml", yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False).encode())
+    _write(folder / "pki.json", json.dumps({"port": port}).encode())
+    return pki
+
+
+def open_development_pki(folder: Path) -> DevelopmentPki:
+    """Find a PKI that `make_development_pki` made before.
+
+    Raises:
+        FileNotFoundError: there is none in this folder.
+    """
+    return DevelopmentPki(folder, json.loads((folder / "pki.json").read_text())["port"])
+
+
+@contextmanager
+def serve(pki: DevelopmentPki, passphrase: bytes) -> Iterator[None]:
+    """Run the OCSP, CRL and time-stamping services in a thread, as long as the block lasts."""
+    application = _application(pki, passphrase)
+    loop = asyncio.new_event_loop()
+    runner = web.AppRunner(application, access_log=None)
+
+    async def start() -> None:
+        await runner.setup()
+        await web.TCPSite(runner, _HOST, pki.port, reuse_address=True).start()
+
+    loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever, name="development-pki", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
+
+
+def main() -> None:
+    """Run the services of the PKI in the folder named on the command line, until interrupted."""
+    if len(sys.argv) != 2 or PASSPHRASE_VARIABLE not in os.environ:
+        sys.exit(f"usage: {PASSPHRASE_VARIABLE}=... python -m adapters.simulators.pki FOLDER")
+    pki = open_development_pki(Path(sys.argv[1]))
+    application = _application(pki, os.environ[PASSPHRASE_VARIABLE].encode())
+    web.run_app(application, host=_HOST, port=pki.port, access_log=None, print=None)
+
+
+def _application(pki: DevelopmentPki, passphrase: bytes) -> web.Application:
+    recipe = yaml.safe_load((pki.folder / "certomancer.yml").read_text(encoding="utf-8"))
+    return build_animator_app(_load(pki, recipe, passphrase).pki_archs, with_web_ui=False)
+
+
+def _read_recipe(pki: DevelopmentPki, now: datetime, *, with_test_cases: bool) -> Recipe:
+    """Fill dates and address into the recipe, and describe the keys it needs."""
+
+    def day(days: float) -> str:
+        return (now + timedelta(days=days)).replace(microsecond=0).isoformat()
+
+    filled = {
+        "url": pki.url,
+        "ca_from": day(-1000),
+        "ca_to": day(3650),
+        "leaf_from": day(-365),
+        "leaf_to": day(730),
+        "expired_from": day(-700),
+        "expired_to": day(-30),
+        "future_from": day(30),
+        "future_to": day(700),
+        "revoked_since": day(-10),
+        "revoked_soon": day(1 / 24),
+    }
+    recipe = _read_yaml("development.yml.in", filled)
+    if with_test_cases:
+        _merge(recipe, _read_yaml("test-cases.yml.in", filled))
+    recipe["keysets"] = {
+        name: {
+            "path-prefix": "keys",
+            "keys": {
+                label: {"path": f"{_path_label(name, label)}.key.pem"} for label in architecture["certs"]
+            },
+        }
+        for name, architecture in _architectures(recipe)
+    }
+    return recipe
+
+
+def _read_yaml(name: str, filled: dict[str, str]) -> Recipe:
+    text = string.Template((_RECIPES / name).read_text(encoding="utf-8")).substitute(filled)
+    recipe: Recipe = yaml.safe_load(text)
+    return recipe
+
+
+def _merge(target: Recipe, more: Recipe) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def _architectures(recipe: Recipe) -> list[tuple[str, Recipe]]:
+    return list(recipe["pki-architectures"].items())
+
+
+def _path_label(architecture: str, label: str) -> str:
+    return label if architecture == "development" else f"{architecture}/{label}"
+
+
+def _load(pki: DevelopmentPki, recipe: Recipe, passphrase: bytes) -> CertomancerConfig:
+    """Hand the recipe to certomancer; the passphrase stays in memory and never reaches the recipe's file."""
+    keysets = {
+        name: {**keyset, "default-password": passphrase.decode()}
+        for name, keyset in recipe["keysets"].items()
+    }
+    return CertomancerConfig(
+        {**recipe, "keysets": keysets},
+        key_search_dir=str(pki.folder),
+        config_search_dir=str(pki.folder),
+        lazy_load_keys=True,
+    )
+
+
+def _new_key(label: str) -> PrivateKeyTypes:
+    if label.endswith("-p384"):
+        return ec.generate_private_key(ec.SECP384R1())
+    if label.endswith("-rsa"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    if label.endswith("-rsa-short"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 (must be refused)
+    if label.endswith("-ed25519"):
+        return ed25519.Ed25519PrivateKey.generate()
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _write_key(path: Path, key: PrivateKeyTypes, passphrase: bytes) -> None:
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(passphrase),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+
+
+def _write_certificates(pki: DevelopmentPki, config: CertomancerConfig, name: str, label: str) -> None:
+    architecture = config.get_pki_arch(ArchLabel(name))
+    labels = [CertLabel(label), *architecture.get_chain(CertLabel(label))]
+    certificates = [x509.load_der_x509_certificate(architecture.get_cert(each).dump()) for each in labels]
+    pems = [certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates]
+    below_root = pems if len(pems) == 1 else pems[:-1]
+    _write(pki.certificate(_path_label(name, label)), pems[0])
+    _write(pki.chain(_path_label(name, label)), b"".join(below_root))
+
+
+def _trust_list(pki: DevelopmentPki, approved: dict[str, list[str]]) -> bytes:
+    """Write the trust list in the form of `certs/README.md`."""
+
+    def entry(label: str, uses: list[str], *, is_anchor: bool) -> dict[str, object]:
+        certificate = x509.load_pem_x509_certificate(pki.certificate(label).read_bytes())
+        name = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+        return {
+            "name": name,
+            "certificate": b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(),
+            "is_anchor": is_anchor,
+            "uses": uses,
+            "approved_from": format_instant(certificate.not_valid_before_utc),
+            "approved_until": format_instant(certificate.not_valid_after_utc),
+            "revocation": "either",
+        }
+
+    entries = [entry("root", [], is_anchor=True)]
+    entries += [entry(label, uses, is_anchor=False) for label, uses in approved.items()]
+    document = {"format": "heliograph-trust-list/1", "authorities": entries}
+    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who a certificate names.
+
+Source: ETSI EN 319 412-1 clause 5.1.4 (the legal person semantics identifier in organizationIdentifier).
+"""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from hub.errors import TrustError
+from hub.identifiers import MemberId, is_uscc
+
+_LEGAL_PERSON = "NTRCN-"
+"""National trade register, China: what follows is a unified social credit code."""
+
+
+def member_of_certificate(certificate: x509.Certificate) -> MemberId:
+    """Return the member a certificate speaks for, from its subject's organizationIdentifier.
+
+    Raises:
+        TrustError: `trust.wrong_member` when the subject names no member, more than one, or one whose code
+            is not a unified social credit code with the right check character.
+
+    Source: ETSI EN 319 412-1 clause 5.1.4; GB 32100-2015.
+    """
+    values = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_IDENTIFIER)
+    if len(values) != 1:
+        detail = f"{len(values)} organizationIdentifiers instead of one in {describe(certificate)}"
+        raise TrustError("trust.wrong_member", detail)
+    value = values[0].value
+    code = value.removeprefix(_LEGAL_PERSON) if isinstance(value, str) else ""
+    if value != f"{_LEGAL_PERSON}{code}" or not is_uscc(code):
+        detail = f"the organizationIdentifier is not NTRCN- and a valid USCC in {describe(certificate)}"
+        raise TrustError("trust.wrong_member", detail)
+    return MemberId(code)
+
+
+def describe(certificate: x509.Certificate) -> str:
+    """Name a certificate for people: subject, issuer and serial number (hexadecimal)."""
+    subject, issuer = _short(certificate.subject), _short(certificate.issuer)
+    return f"certificate {subject!r} (issuer {issuer!r}, serial {certificate.serial_number:x})"
+
+
+def _short(name: x509.Name) -> str:
+    """Return the common name, or where there is none the whole name (RFC 4514)."""
+    common = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(common[0].value) if common else name.rfc4514_string()

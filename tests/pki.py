@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One development PKI a test session, with its OCSP, CRL and time-stamping services running on loopback."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+
+from adapters.simulators.pki import DevelopmentPki, make_development_pki, serve
+from hub.trust import SigningKey, load_signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PASSPHRASE = b"only for tests"
+
+
+@dataclass(frozen=True)
+class ServedPki(DevelopmentPki):
+    """A development PKI whose services run, and short ways to its parts.
+
+    Labels are those of certs/development.yml.in and certs/test-cases.yml.in.
+    """
+
+    passphrase: bytes
+
+    def signer(self, label: str) -> SigningKey:
+        """Open the key of a label, such as `labour-sign`."""
+        return load_signing_key(self.key(label), self.chain(label), self.passphrase)
+
+    def certificates(self, label: str) -> tuple[x509.Certificate, ...]:
+        """Return the chain of a label: its certificate, then its issuers without the root."""
+        return tuple(x509.load_pem_x509_certificates(self.chain(label).read_bytes()))
+
+
+def free_port() -> int:
+    """Find a port on loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def make_served_pki(folder: Path) -> ServedPki:
+    """Make a PKI with every test case; the caller runs `serve` when it wants the services."""
+    made = make_development_pki(folder, free_port(), PASSPHRASE, with_test_cases=True)
+    return ServedPki(made.folder, made.port, PASSPHRASE)
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPki]:
+    """The session's PKI; under xdist each worker has its own, in its own folder and on its own port."""
+    made = make_served_pki(tmp_path_factory.mktemp("pki"))
+    with serve(made, PASSPHRASE):
+        yield made
