@@ -173,7 +173,8 @@ def _prove_refused(part: Part, file: Path) -> None:
     theirs = cross_check(part, data)
     if ours != {(example.pointer, example.keyword)} or theirs != ours:
         wanted = (example.pointer, example.keyword)
-        _refuse(file, f"should break only {wanted}, but jsonschema-rs says {ours} and jsonschema {theirs}")
+        said = f"jsonschema-rs says {sorted(ours)[:3]} and jsonschema {sorted(theirs)[:3]}"
+        _refuse(file, f"should break only {wanted}, but {said}")
 
 
 def cross_check(part: Part, value: JsonValue) -> set[tuple[str, str]]:
