@@ -7,7 +7,6 @@ Source: C2SP signed-note v1.0.0 (signature type 0x01, Ed25519) and C2SP tlog-che
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -63,7 +62,7 @@ class VerifierKey:
         parts = text.split("+", 2)
         try:
             name, key_id, encoded = parts
-            raw = base64.b64decode(encoded, validate=True)
+            raw = _from_base64(encoded)
             if raw[:1] != _ED25519:
                 raise LogError("log.checkpoint_invalid", "the verifier key is not an Ed25519 key")
             key = cls(name, Ed25519PublicKey.from_public_bytes(raw[1:]))
@@ -164,8 +163,8 @@ class Checkpoint:
         if not _SIZE.fullmatch(size):
             raise LogError("log.checkpoint_invalid", "the checkpoint's size is not a number")
         try:
-            raw_root = base64.b64decode(root, validate=True)
-        except binascii.Error as exc:
+            raw_root = _from_base64(root)
+        except ValueError as exc:
             raise LogError("log.checkpoint_invalid", "the checkpoint's root is not base64") from exc
         return cls(origin, int(size), raw_root, tuple(extensions))
 
@@ -196,13 +195,22 @@ def _is_note_text(text: str) -> bool:
     return all(character >= " " or character == "\n" for character in text)
 
 
+def _from_base64(text: str) -> bytes:
+    # The last character may carry bits that are not used; they must be zero, so that bytes have one spelling
+    # (RFC 4648 section 3.5).
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not canonical base64")
+    return raw
+
+
 def _read_signature(line: str) -> tuple[str, bytes, bytes]:
     match = _SIGNATURE_LINE.fullmatch(line)
     if match is None or not _KEY_NAME.fullmatch(match[1]):
         raise LogError("log.checkpoint_invalid", "a signature line has not its form")
     try:
-        raw = base64.b64decode(match[2], validate=True)
-    except binascii.Error as exc:
+        raw = _from_base64(match[2])
+    except ValueError as exc:
         raise LogError("log.checkpoint_invalid", "a signature is not base64") from exc
     if len(raw) < 5:
         raise LogError("log.checkpoint_invalid", "a signature is too short")

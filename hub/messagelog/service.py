@@ -53,6 +53,11 @@ class MessageLog:
         self._known_size = 0
 
     @property
+    def origin(self) -> str:
+        """The log's name in its checkpoints."""
+        return self._origin
+
+    @property
     def verifier(self) -> VerifierKey:
         """What others need to check the log's checkpoints."""
         return self._signer.verifier

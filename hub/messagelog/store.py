@@ -11,7 +11,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    String,
     Table,
     Text,
     func,
@@ -41,7 +40,8 @@ log_entries = Table(
     Column("leaf_index", _Number, primary_key=True, autoincrement=False),
     Column("entry", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
-    Column("message_id", String(36)),
+    Column("message_id", Text),
+    sqlite_strict=True,
 )
 Index("log_entries_by_message", log_entries.c.message_id)
 
@@ -51,6 +51,7 @@ log_nodes = Table(
     # Subtree.position; leaves are in log_entries.
     Column("position", _Number, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary(32), nullable=False),
+    sqlite_strict=True,
 )
 
 log_checkpoints = Table(
@@ -58,6 +59,7 @@ log_checkpoints = Table(
     metadata,
     Column("size", _Number, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
+    sqlite_strict=True,
 )
 
 for _table in (log_entries, log_nodes, log_checkpoints):
