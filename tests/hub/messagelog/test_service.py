@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -70,15 +71,14 @@ def test_a_unit_that_fails_leaves_no_gap(running: RunningLog) -> None:
         raise KeyError("the unit fails after it appended")
 
     # One transaction: the writer is held until all units are queued.
-    held = running.writer.submit(lambda _connection: blocked.result())
-    with ThreadPoolExecutor(1) as pool:
-        works = [running.writer.submit(lambda c: running.log.append(c, an_entry())) for _ in range(3)]
-        failures = [running.writer.submit(fail)]
-        works += [running.writer.submit(lambda c: running.log.append(c, an_entry())) for _ in range(3)]
-        blocked = pool.submit(lambda: None)
-        held.result()
+    is_queued = threading.Event()
+    running.writer.submit(lambda _connection: is_queued.wait(10))
+    works = [running.writer.submit(lambda c: running.log.append(c, an_entry())) for _ in range(3)]
+    failure = running.writer.submit(fail)
+    works += [running.writer.submit(lambda c: running.log.append(c, an_entry())) for _ in range(3)]
+    is_queued.set()
     with pytest.raises(KeyError):
-        failures[0].result()
+        failure.result()
     assert [work.result().index for work in works] == list(range(6))
     assert running.log.size() == running.log.check() == 6
 
