@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a description says about a SOAP connection."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from typing import Annotated, Self
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, model_validator
+
+from adapters.entry import ConnectionSettings, OutcomeCode
+from adapters.references import (  # noqa: TC001 - pydantic reads the annotations
+    ReferredPath,
+    ReferredPort,
+    ReferredText,
+    SecretReference,
+)
+from adapters.web import TlsSettings
+
+
+class PasswordType(StrEnum):
+    """How a UsernameToken carries its password (OASIS WSS UsernameToken Profile 1.1.1 section 3.1)."""
+
+    TEXT = "text"
+    DIGEST = "digest"
+
+
+class UsernameTokenSettings(ConnectionSettings):
+    """WS-Security UsernameToken."""
+
+    username: ReferredText
+    password: SecretReference
+    password_type: Annotated[PasswordType, Field(strict=False)] = PasswordType.DIGEST
+
+
+class SoapSettings(ConnectionSettings):
+    """A SOAP connection.
+
+    Attributes:
+        wsdl: a file beside the description, or an http(s) address.
+        imports_below: the folder a WSDL file's imports must stay in; its own folder without it.
+        catalog: files to use in place of imported addresses.
+        import_hosts: further hosts the WSDL's imports may be loaded from; none without it.
+        binding: the binding's name as `{namespace}name`, where the WSDL has no service or several.
+        address: where the service is, in place of the WSDL's own address.
+        port: TCP port in place of the one in `wsdl` and `address`.
+        fault_codes: fault codes, without prefix, that mean something better than `system_fault`.
+        fault_code_element: local name of the fault detail's element that holds the code.
+    """
+
+    wsdl: ReferredText
+    imports_below: ReferredPath | None = None
+    catalog: dict[str, ReferredPath] = Field(default={})
+    import_hosts: tuple[str, ...] = Field(default=(), strict=False)
+    binding: str | None = None
+    address: ReferredText | None = None
+    port: ReferredPort | None = None
+    operation: str
+    username_token: UsernameTokenSettings | None = None
+    fault_codes: dict[str, Annotated[OutcomeCode, Field(strict=False)]] = Field(default={})
+    fault_code_element: str | None = None
+    max_answer_bytes: Annotated[int, Field(ge=1024, le=200_000_000)] = 7_000_000
+    tls: TlsSettings = TlsSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.address is not None and urlsplit(self.address).scheme not in {"http", "https"}:
+            raise ValueError("address is an http or https address")
+        return self
+
+    def is_remote(self) -> bool:
+        """Tell whether the WSDL comes over the network."""
+        return urlsplit(self.wsdl).scheme in {"http", "https"}
+
+    def wsdl_location(self, folder: Path) -> str:
+        """Return the address or the absolute path of the WSDL."""
+        return with_port(self.wsdl, self.port) if self.is_remote() else str((folder / self.wsdl).resolve())
+
+
+def with_port(address: str, port: int | None) -> str:
+    """Return the address with another TCP port, or unchanged without one."""
+    if port is None:
+        return address
+    parts = urlsplit(address)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return urlunsplit(parts._replace(netloc=f"{host}:{port}"))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""zeep's transport: what a WSDL may load, and each call's deadline.
+
+A WSDL is somebody else's file. Its imports stay in its folder or on its own host; any other place has to be
+named in the description, or be replaced by a file of the catalogue.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from lxml import etree
+
+from adapters.web import Outgoing
+from hub.errors import AdapterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from adapters.soap.settings import SoapSettings
+    from adapters.web import Reply, WebClient
+
+_LOAD_SECONDS = 10.0
+
+
+@dataclass
+class Attempt:
+    """One call on its way: how long it may wait, and whether anything has left the gateway."""
+
+    seconds: float
+    is_sent: bool = False
+
+
+class Wire:
+    """What zeep sends and loads through.
+
+    Args:
+        settings: the connection.
+        location: the WSDL's address or absolute path.
+        client: does the HTTP.
+    """
+
+    def __init__(self, settings: SoapSettings, location: str, client: WebClient) -> None:
+        self._client = client
+        self._catalog = settings.catalog
+        self._attempt: ContextVar[Attempt] = ContextVar("attempt")
+        self._hosts = set(settings.import_hosts)
+        self._root: Path | None = None
+        if settings.is_remote():
+            self._hosts.add(urlsplit(location).netloc)
+        else:
+            self._root = (settings.imports_below or Path(location).parent).resolve()
+
+    @contextmanager
+    def attempt(self, seconds: float) -> Iterator[Attempt]:
+        """Give the calls made inside, on this thread, so many seconds."""
+        attempt = Attempt(seconds)
+        token = self._attempt.set(attempt)
+        try:
+            yield attempt
+        finally:
+            self._attempt.reset(token)
+
+    def load(self, url: str) -> bytes:
+        """Return the WSDL or one of its imports.
+
+        Raises:
+            AdapterError: `adapter.configuration_invalid`, the place is not allowed or not there;
+                or the network's own errors.
+        """
+        if url in self._catalog:
+            return _read(self._catalog[url])
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"}:
+            if parts.netloc not in self._hosts:
+                raise AdapterError("adapter.configuration_invalid", f"the WSDL imports from {parts.netloc}")
+            reply = self._client.send(Outgoing("GET", url), seconds=_LOAD_SECONDS)
+            if reply.status_code != 200:
+                raise AdapterError("adapter.system_unreachable", f"HTTP {reply.status_code} for {url}")
+            return reply.content
+        path = Path(unquote(parts.path) if parts.scheme == "file" else url).resolve()
+        if self._root is None or not path.is_relative_to(self._root):
+            raise AdapterError(
+                "adapter.configuration_invalid", f"the WSDL imports a file out of its folder: {path}"
+            )
+        return _read(path)
+
+    def post_xml(self, address: str, envelope: etree._Element, headers: Mapping[str, str]) -> Reply:
+        """Send an envelope."""
+        return self.post(address, etree.tostring(envelope, xml_declaration=True, encoding="utf-8"), headers)
+
+    def post(self, address: str, message: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send a message within the attempt's time."""
+        attempt = self._attempt.get()
+        attempt.is_sent = True
+        outgoing = Outgoing("POST", address, headers=headers, content=message)
+        return self._client.send(outgoing, seconds=attempt.seconds)
+
+    def get(self, *_: Any) -> Reply:
+        """Refuse HTTP GET bindings: they are not SOAP."""
+        raise AdapterError("adapter.configuration_invalid", "the binding is HTTP GET, not SOAP")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise AdapterError("adapter.configuration_invalid", f"cannot read {path}") from exc

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP as the SOAP and REST adapters speak it: one deadline, one size limit, and never to another host.
+
+The environment's proxies and netrc are not looked at: where a department's system stands is in its
+description.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from adapters.entry import ConnectionSettings
+from adapters.references import ReferredPath, SecretReference  # noqa: TC001 - pydantic reads the annotations
+from hub.errors import AdapterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TlsSettings(ConnectionSettings):
+    """TLS towards a legacy system.
+
+    Attributes:
+        authorities: PEM file of the only authorities trusted; the machine's own without it.
+        certificate: PEM chain this client shows, with its `key` and, where encrypted, `passphrase`.
+    """
+
+    authorities: ReferredPath | None = None
+    certificate: ReferredPath | None = None
+    key: ReferredPath | None = None
+    passphrase: SecretReference | None = None
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """An HTTP request."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer, read to its end."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    encoding: str = "utf-8"
+
+
+class WebClient:
+    """Sends requests to one legacy system.
+
+    Args:
+        max_answer_bytes: the largest body that is read.
+        tls: settings for https addresses.
+        at: where the description stands, for errors.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, the TLS files cannot be used.
+    """
+
+    def __init__(self, *, max_answer_bytes: int, tls: TlsSettings, at: str) -> None:
+        self._max_answer_bytes = max_answer_bytes
+        # Answers are asked for uncompressed, so that the size limit is the size of what is parsed.
+        self._client = httpx2.Client(
+            verify=_tls_context(tls, at),
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept-Encoding": "identity", "User-Agent": "heliograph-adapter"},
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def send(self, request: Outgoing, *, seconds: float) -> Reply:
+        """Send one request and read its answer.
+
+        Raises:
+            AdapterError: `adapter.system_unreachable`, `adapter.system_timeout`, or
+                `adapter.answer_unreadable` for a redirect, a compressed or an oversized body.
+        """
+        deadline = time.monotonic() + seconds
+        try:
+            with self._client.stream(
+                request.method,
+                request.url,
+                headers=request.headers,
+                params=request.params or None,
+                content=request.content,
+                timeout=seconds,
+            ) as response:
+                _refuse_unexpected(response)
+                body = self._read(response, deadline)
+                return Reply(response.status_code, response.headers, body)
+        except httpx2.TimeoutException as exc:
+            raise AdapterError("adapter.system_timeout", f"no answer within {seconds:.1f} s") from exc
+        except httpx2.HTTPError as exc:
+            raise AdapterError("adapter.system_unreachable", f"{type(exc).__name__}: {exc}") from exc
+
+    def _read(self, response: httpx2.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                raise AdapterError(
+                    "adapter.answer_unreadable", f"the answer has more than {self._max_answer_bytes} bytes"
+                )
+            # The library's timeout is for each read; a system that drips would hold the thread for ever.
+            if time.monotonic() > deadline:
+                raise AdapterError("adapter.system_timeout", "the answer was not complete in time")
+        return bytes(body)
+
+
+def _refuse_unexpected(response: httpx2.Response) -> None:
+    if 300 <= response.status_code < 400:
+        host = httpx2.URL(response.headers.get("location", "")).host or "the same host"
+        raise AdapterError("adapter.answer_unreadable", f"a redirect to {host} is not followed")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise AdapterError("adapter.answer_unreadable", "a compressed body was not asked for")
+
+
+def _tls_context(tls: TlsSettings, at: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.authorities)
+        if tls.certificate is not None:
+            passphrase = tls.passphrase.reveal() if tls.passphrase else None
+            context.load_cert_chain(tls.certificate, tls.key, passphrase)
+    except (OSError, ssl.SSLError) as exc:
+        raise AdapterError("adapter.configuration_invalid", f"{at}.connection.tls: {exc}") from exc
+    return context
