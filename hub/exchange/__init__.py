@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The synchronous exchange: every message takes the steps of `pipeline.py`, in that order."""
+
+from hub.exchange.archive import Archive
+from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
+from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
+from hub.exchange.pipeline import Pipeline
+from hub.exchange.ports import Courier
+from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
+from hub.exchange.routes import exchange_routes
+from hub.exchange.store import release_interrupted
+
+__all__ = [
+    "EARLIER_RECEIPT_NAME",
+    "RECEIPT_HEADER",
+    "Archive",
+    "Courier",
+    "ExchangeRecord",
+    "ExchangeState",
+    "HttpCourier",
+    "Outcome",
+    "Pipeline",
+    "Recorder",
+    "exchange_routes",
+    "release_interrupted",
+]

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking another department through the hub: sign, send, and believe the answer only when it holds.
+
+Source: docs/protocols/exchange.md sections 2 and 5.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import httpx2
+import rfc8785
+
+from adapters.peers import require_signed_by
+from hub.envelope import (
+    CONTAINER_MEDIA_TYPE,
+    Header,
+    Kind,
+    Payload,
+    ReceiptStatus,
+    open_envelope,
+    read_fault,
+    read_receipt,
+    refer_to,
+    require_binding,
+    seal_envelope,
+)
+from hub.errors import EnvelopeError, ExchangeError, TrustError
+from hub.identifiers import member_of, new_message_id, subsystem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from hub.clock import Clock
+    from hub.contracts import Contract
+    from hub.envelope import Envelope, Party, Purpose
+    from hub.identifiers import ContractId, MemberId, MessageId, ServiceId
+    from hub.trust import Validator
+
+RECEIPT_HEADER = "Heliograph-Receipt"
+_REQUEST_LIFETIME = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What to ask, of whom, why.
+
+    Attributes:
+        conversation: the conversation it belongs to; None begins one.
+        message_id: the id the message shall have; None makes one.
+    """
+
+    service: ServiceId
+    contract: ContractId
+    data: Mapping[str, Any]
+    purpose: Purpose
+    conversation: MessageId | None = None
+    message_id: MessageId | None = None
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class VerifiedAnswer:
+    """An answer whose signature, certificate, binding, contract and receipt all hold.
+
+    Attributes:
+        data: `response.json`, read.
+        receipt: the hub's final receipt.
+        answered_at: when the answering department signed, UTC.
+    """
+
+    request: Envelope
+    response: Envelope
+    receipt: Envelope
+    data: Mapping[str, Any]
+    answered_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubClient:
+    """Sends requests for one subsystem."""
+
+    url: str
+    hub_member: MemberId
+    party: Party
+    validator: Validator
+    contracts: Mapping[ContractId, Contract]
+    clock: Clock
+    http: httpx2.Client
+
+    def sign_request(self, question: Question) -> Envelope:
+        """Turn a question into a signed request.
+
+        Raises:
+            ContractError: the question does not keep to its contract.
+        """
+        contract = self._contract(question.contract)
+        now = self.clock.now()
+        payload = Payload("request.json", "application/json", rfc8785.dumps(dict(question.data)))
+        contract.check_request({payload.name: payload.content})
+        message_id = question.message_id or new_message_id(now)
+        header = Header(
+            id=message_id,
+            kind=Kind.REQUEST,
+            sender=self.party.subsystem,
+            recipient=subsystem_of(question.service),
+            sent_at=now,
+            expires_at=now + _REQUEST_LIFETIME,
+            conversation=question.conversation or message_id,
+            service=question.service,
+            contract=question.contract,
+            purpose=question.purpose,
+            payload=(payload.describe(),),
+        )
+        return seal_envelope(header, (payload,), self.party.key)
+
+    def ask(self, question: Question) -> VerifiedAnswer:
+        """Ask and wait for the verified answer.
+
+        Raises:
+            ReportedFaultError: the hub or the other department answered with a signed fault.
+            ExchangeError: the hub cannot be reached, or what came back does not hold.
+        """
+        request = self.sign_request(question)
+        return self.submit(request, timeout_seconds=question.timeout_seconds)
+
+    def submit(self, request: Envelope, *, timeout_seconds: float) -> VerifiedAnswer:
+        """Send a signed request and verify what comes back; raises as `ask` does."""
+        response = self._post(request, timeout_seconds)
+        answer = self._open(response.content)
+        if answer.header.kind is Kind.FAULT:
+            self._require_faulter(answer, request)
+            raise read_fault(answer).to_error()
+        self._require_signer(answer, member_of(answer.header.sender))
+        require_binding(answer, request)
+        data = self._read_answer(answer, request)
+        receipt = self._receipt(response, request, answer)
+        return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at)
+
+    def _post(self, request: Envelope, timeout_seconds: float) -> httpx2.Response:
+        try:
+            response = self.http.post(
+                f"{self.url}/api/v1/messages",
+                content=request.raw,
+                headers={"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE},
+                timeout=httpx2.Timeout(timeout_seconds, connect=5.0),
+            )
+        except httpx2.TimeoutException as error:
+            raise ExchangeError("exchange.delivery_timeout", "the hub did not answer in time") from error
+        except httpx2.HTTPError as error:
+            raise ExchangeError("exchange.undeliverable", f"the hub: {type(error).__name__}") from error
+        if response.headers.get("content-type") != CONTAINER_MEDIA_TYPE:
+            raise ExchangeError("exchange.undeliverable", f"the hub answered HTTP {response.status_code}")
+        return response
+
+    def _open(self, raw: bytes) -> Envelope:
+        try:
+            return open_envelope(raw)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+
+    def _require_signer(self, envelope: Envelope, member: MemberId) -> None:
+        try:
+            require_signed_by(member, envelope, validator=self.validator, at=self.clock.now())
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+        except TrustError as error:
+            raise ExchangeError("exchange.answer_untrusted", str(error)) from error
+
+    def _require_faulter(self, fault: Envelope, request: Envelope) -> None:
+        """A fault counts when the hub signed it, or the department that was asked."""
+        if member_of(fault.header.sender) == self.hub_member:
+            self._require_signer(fault, self.hub_member)
+            if fault.header.in_reply_to != request.as_in_reply_to():
+                raise ExchangeError("exchange.answer_not_bound", "a fault about another message")
+            return
+        self._require_signer(fault, member_of(request.header.recipient))
+        require_binding(fault, request)
+
+    def _read_answer(self, answer: Envelope, request: Envelope) -> Mapping[str, Any]:
+        if request.header.contract is None:
+            raise TypeError("a request names its contract")
+        media_types = {entry.name: entry.media_type for entry in answer.header.payload}
+        parts = self._contract(request.header.contract).check_response(answer.payloads, media_types)
+        data = parts["response.json"]
+        if not isinstance(data, dict):
+            raise ExchangeError("exchange.answer_unreadable", "response.json is not an object")
+        return data
+
+    def _receipt(self, response: httpx2.Response, request: Envelope, answer: Envelope) -> Envelope:
+        try:
+            raw = base64.b64decode(response.headers.get(RECEIPT_HEADER, ""), validate=True)
+        except binascii.Error as error:
+            raise ExchangeError("exchange.answer_unreadable", RECEIPT_HEADER) from error
+        envelope = self._open(raw)
+        self._require_signer(envelope, self.hub_member)
+        receipt = read_receipt(envelope)
+        is_ours = (
+            receipt.status is ReceiptStatus.PROCESSED
+            and receipt.message == refer_to(request)
+            and receipt.answer == refer_to(answer)
+        )
+        if not is_ours:
+            raise ExchangeError("exchange.answer_not_bound", "the receipt is for another exchange")
+        return envelope
+
+    def _contract(self, contract_id: ContractId) -> Contract:
+        if contract_id not in self.contracts:
+            raise ExchangeError("exchange.contract_mismatch", f"{contract_id} is not known here")
+        return self.contracts[contract_id]

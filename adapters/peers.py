@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Believing an envelope from another party: its signature, its certificate, its member."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.envelope import verify_signature
+from hub.errors import TrustError
+from hub.identifiers import member_of
+from hub.trust import Use
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hub.envelope import Envelope
+    from hub.identifiers import MemberId
+    from hub.trust import Validator
+
+
+def require_signed_by(member: MemberId, envelope: Envelope, *, validator: Validator, at: datetime) -> None:
+    """Hold an envelope to a signature of `member`, by a certificate that is believed at `at`.
+
+    Raises:
+        EnvelopeError: the signature does not hold.
+        TrustError: the certificate is not believed, or is another member's.
+    """
+    signature = verify_signature(envelope)
+    path = validator.validate(signature.chain, use=Use.ENVELOPE, at=at)
+    if path.member_id != member or member_of(envelope.header.sender) != member:
+        raise TrustError("trust.wrong_member", f"{path.member_id} signed for {envelope.header.sender}")

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking for evidence: a caseworker's draft, the gateway that claims it, and where it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import rfc8785
+
+from hub.errors import ContractError, ExchangeError
+from hub.evidence import store
+from hub.evidence.model import EvidenceRequest, RequestState
+from hub.exchange import ExchangeState
+from hub.identifiers import new_message_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Engine
+
+    from hub.accounts import Principal
+    from hub.clock import Clock
+    from hub.contracts import Contract
+    from hub.database import Writer
+    from hub.envelope import Purpose
+    from hub.exchange import Archive, ExchangeRecord
+    from hub.identifiers import ContractId, MessageId, ServiceId, SubsystemId
+    from hub.registry import Registry
+
+CLAIM_LIFETIME = timedelta(minutes=15)
+"""After this a draft whose gateway fell silent is handed out again; a second message with its id is refused."""
+
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceDesk:
+    """Keeps caseworkers' requests and hands them to their departments' gateways."""
+
+    engine: Engine
+    writer: Writer
+    registry: Registry
+    contracts: Mapping[ContractId, Contract]
+    archive: Archive
+    clock: Clock
+    _arrivals: dict[SubsystemId, asyncio.Event] = field(default_factory=dict)
+
+    async def draft(
+        self, requester: Principal, service_id: ServiceId, data: Mapping[str, Any], purpose: Purpose
+    ) -> EvidenceRequest:
+        """Keep a caseworker's request for the department's gateway.
+
+        What can be refused already is refused now, before anybody signs anything.
+
+        Raises:
+            RegistryError: there is no such service.
+            AccessError: the caseworker's subsystem has not the right, or not for this purpose.
+            ContractError: the question does not keep to the service's contract.
+        """
+        if requester.subsystem is None:
+            raise ExchangeError("exchange.request_invalid", "the account is bound to no subsystem")
+        now = self.clock.now()
+        service = self.registry.service(service_id)
+        self.registry.authorise(
+            consumer=requester.subsystem, service=service_id, purpose_item=purpose.item, on=now.date()
+        )
+        contract = self.contracts.get(service.contract)
+        if contract is None:
+            raise ContractError("contract.unknown", service.contract)
+        contract.check_request({"request.json": rfc8785.dumps(dict(data))})
+        request = EvidenceRequest(
+            id=new_message_id(now),
+            requester=requester.name,
+            subsystem=requester.subsystem,
+            service=service_id,
+            contract=service.contract,
+            data=data,
+            purpose=purpose,
+            created_at=now,
+            claimed_at=None,
+            state=RequestState.DRAFT,
+        )
+        await self.writer.run_async(lambda connection: store.enter(connection, request))
+        self._arrival(requester.subsystem).set()
+        return request
+
+    async def claim(self, subsystem: SubsystemId, *, wait_seconds: float) -> EvidenceRequest | None:
+        """Hand the subsystem's oldest draft to its gateway, waiting for one if there is none."""
+        deadline = asyncio.get_running_loop().time() + wait_seconds
+        while True:
+            arrival = self._arrival(subsystem)
+            arrival.clear()
+            now = self.clock.now()
+            claimed = await self.writer.run_async(
+                lambda connection: store.claim(  # noqa: B023 - run before the next turn
+                    connection, subsystem, now, stale_before=now - CLAIM_LIFETIME
+                )
+            )
+            remaining = deadline - asyncio.get_running_loop().time()
+            if claimed is not None or remaining <= 0:
+                return claimed
+            try:
+                await asyncio.wait_for(arrival.wait(), min(remaining, _POLL_SECONDS))
+            except TimeoutError:
+                continue  # Another hub process may have taken the draft in.
+
+    async def settle(self, request_id: MessageId, subsystem: SubsystemId) -> None:
+        """Note that the gateway has sent the message a draft asked for."""
+        self.require(request_id, subsystem)
+        await self.writer.run_async(lambda connection: store.settle(connection, request_id))
+
+    async def report_failure(
+        self, request_id: MessageId, subsystem: SubsystemId, code: str, detail: str
+    ) -> None:
+        """Note why the gateway could not make an answered message of a draft."""
+        self.require(request_id, subsystem)
+        await self.writer.run_async(lambda connection: store.fail(connection, request_id, code, detail))
+
+    def require(self, request_id: MessageId, subsystem: SubsystemId | None) -> EvidenceRequest:
+        """Return a subsystem's own request with its present state.
+
+        Raises:
+            ExchangeError: `message_unknown`, also when it is another subsystem's.
+        """
+        with self.engine.connect() as connection:
+            request = store.find(connection, request_id)
+        if request is None or request.subsystem != subsystem:
+            raise ExchangeError("exchange.message_unknown", request_id)
+        return self._with_state(request)
+
+    def latest(self, subsystem: SubsystemId, most: int) -> Sequence[EvidenceRequest]:
+        """Return a subsystem's latest requests with their present states."""
+        with self.engine.connect() as connection:
+            found = store.list_latest(connection, subsystem, most)
+        return [self._with_state(request) for request in found]
+
+    def exchange_of(self, request: EvidenceRequest) -> ExchangeRecord | None:
+        """Return the exchange a request led to."""
+        return self.archive.find(request.id)
+
+    def _with_state(self, request: EvidenceRequest) -> EvidenceRequest:
+        record = self.exchange_of(request)
+        if record is None:
+            return request
+        if record.state is ExchangeState.PROCESSED:
+            return replace(
+                request, state=RequestState.DELIVERED, code=None, detail=None, message_id=record.message_id
+            )
+        if record.state is ExchangeState.REFUSED:
+            return replace(
+                request,
+                state=RequestState.FAILED,
+                code=record.code or request.code,
+                message_id=record.message_id,
+            )
+        return replace(request, state=RequestState.SENT, message_id=record.message_id)
+
+    def _arrival(self, subsystem: SubsystemId) -> asyncio.Event:
+        return self._arrivals.setdefault(subsystem, asyncio.Event())

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of a message after each step of the pipeline, and the states an exchange can be in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hub.contracts import Contract
+    from hub.envelope import Envelope, Signature
+    from hub.identifiers import MessageId, ServiceId, SubsystemId
+    from hub.registry import AccessRight, Service
+    from hub.trust import ValidatedPath
+
+
+class ExchangeState(StrEnum):
+    """Where an exchange stands."""
+
+    IN_PROGRESS = "in_progress"
+    PROCESSED = "processed"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrived:
+    """A container as it came in.
+
+    Attributes:
+        raw: byte for byte.
+        received_at: UTC, by the hub's clock.
+    """
+
+    raw: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened(Arrived):
+    """Its structure and digests hold."""
+
+    request: Envelope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed(Opened):
+    """Its signature holds."""
+
+    signature: Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identified(Signed):
+    """Its signer's certificate is believed and speaks for the member named as the sender."""
+
+    path: ValidatedPath
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authorised(Identified):
+    """The sender may ask this service for this purpose."""
+
+    service: Service
+    right: AccessRight
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked(Authorised):
+    """The request keeps to its contract."""
+
+    contract: Contract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted(Checked):
+    """It is logged; the receipt says so, and goes with it to the recipient."""
+
+    accepted_receipt: Envelope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered(Accepted):
+    """The recipient's gateway has answered with these bytes."""
+
+    answer_raw: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(Delivered):
+    """The answer is an envelope whose structure, digests and signature hold."""
+
+    answer: Envelope
+    answer_signature: Signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concluded(Answered):
+    """The answer is believed, bound, valid and logged; the final receipt says so."""
+
+    receipt: Envelope
+
+
+_Next = TypeVar("_Next", bound=Arrived)
+
+
+def advance(stage: Arrived, to: type[_Next], **learned: Any) -> _Next:
+    """Return the next stage: all that `stage` knew, and what has been learned."""
+    return to(**{field.name: getattr(stage, field.name) for field in fields(stage)}, **learned)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What the sender gets back.
+
+    Attributes:
+        container: the response, or a fault, byte for byte.
+        receipt: the hub's final receipt; None when the request could not be authenticated.
+        code: the error code when `container` is a fault.
+    """
+
+    container: bytes
+    receipt: bytes | None
+    code: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeRecord:
+    """One exchange as the store keeps it: ids, digests and state."""
+
+    message_id: MessageId
+    conversation: MessageId
+    sender: SubsystemId
+    recipient: SubsystemId
+    service: ServiceId
+    state: ExchangeState
+    code: str | None
+    received_at: datetime
+    concluded_at: datetime | None
+    attempts: int
+    request_sha256: str
+    answer_sha256: str | None
+    receipt_sha256: str | None

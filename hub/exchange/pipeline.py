@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole path of a synchronous message, one step after the other.
+
+Every step takes what is known so far, a frozen value, and returns it with what the step has learned, or
+raises a coded error. Whatever is refused is logged before the sender hears of it, and the sender hears of it
+in a fault envelope signed by the hub.
+
+Source: docs/protocols/exchange.md section 3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from hub.envelope import Kind, Limits, open_envelope, read_fault, require_binding, verify_signature
+from hub.errors import EnvelopeError, ExchangeError, HubError, TrustError
+from hub.exchange.model import (
+    Accepted,
+    Answered,
+    Arrived,
+    Authorised,
+    Checked,
+    Concluded,
+    Delivered,
+    Identified,
+    Opened,
+    Outcome,
+    Signed,
+    advance,
+)
+from hub.identifiers import member_of, subsystem_of
+from hub.trust import Use
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from hub.clock import Clock
+    from hub.contracts import Contract
+    from hub.envelope import Header, Signature
+    from hub.exchange.ports import Courier
+    from hub.exchange.recorder import Recorder
+    from hub.identifiers import ContractId
+    from hub.registry import Registry
+    from hub.trust import ValidatedPath, Validator
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """The steps, and what they need."""
+
+    registry: Registry
+    contracts: Mapping[ContractId, Contract]
+    validator: Validator
+    courier: Courier
+    recorder: Recorder
+    clock: Clock
+    limits: Limits
+
+    @property
+    def steps(self) -> tuple[Callable[[Any], Any], ...]:
+        """Every step, in order; each takes what the one before it returns."""
+        return (
+            self.open_request,
+            self.check_times,
+            self.verify_request,
+            self.identify_sender,
+            self.authorise,
+            self.check_request,
+            self.recorder.accept,  # Refuses replays; logged and receipted before delivery.
+            self.deliver,
+            self.verify_answer,
+            self.identify_answerer,
+            self.bind_answer,
+            self.check_answer,
+            self.recorder.conclude,  # Logged and receipted before the sender is answered.
+        )
+
+    async def exchange(self, raw: bytes, *, received_at: datetime) -> Outcome:
+        """Take a request through every step and return the answer, or the fault that says why there is none.
+
+        Args:
+            raw: the container exactly as received.
+            received_at: UTC, when the last byte arrived, by our clock and not the sender's.
+        """
+        stage: Arrived = Arrived(raw=raw, received_at=received_at)
+        try:
+            for step in self.steps:
+                result = step(stage)
+                stage = await result if inspect.isawaitable(result) else result
+        except HubError as error:
+            return await self.recorder.refuse(stage, error)
+        except Exception:
+            _logger.exception("exchange.failed", reached=type(stage).__name__)
+            return await self.recorder.refuse(stage, ExchangeError("exchange.internal"))
+        if not isinstance(stage, Concluded):
+            raise TypeError("the last step concludes")
+        return Outcome(container=stage.answer_raw, receipt=stage.receipt.raw, code=None)
+
+    def open_request(self, stage: Arrived) -> Opened:
+        """Open the container: limits, ZIP form, header, digests."""
+        request = open_envelope(stage.raw, self.limits)
+        if request.header.kind is not Kind.REQUEST:
+            raise ExchangeError("exchange.not_for_us", request.header.kind)
+        return advance(stage, Opened, request=request)
+
+    def check_times(self, stage: Opened) -> Opened:
+        """Refuse what has expired or comes from the future."""
+        header = stage.request.header
+        if header.expires_at <= stage.received_at:
+            raise ExchangeError("exchange.expired", f"expires_at {header.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+        if header.sent_at > stage.received_at + CLOCK_TOLERANCE:
+            raise ExchangeError("exchange.from_the_future", f"sent_at {header.sent_at:%Y-%m-%dT%H:%M:%SZ}")
+        return stage
+
+    def verify_request(self, stage: Opened) -> Signed:
+        """Check the sender's signature."""
+        return advance(stage, Signed, signature=verify_signature(stage.request))
+
+    async def identify_sender(self, stage: Signed) -> Identified:
+        """Believe the signer's certificate and hold it to the member named as the sender."""
+        path = await self._identify(stage.signature, stage.request.header, stage.received_at)
+        return advance(stage, Identified, path=path)
+
+    def authorise(self, stage: Identified) -> Authorised:
+        """Let the sender ask this service for this purpose, or not."""
+        header = stage.request.header
+        if header.service is None or header.purpose is None:
+            raise TypeError("an opened request has a service and a purpose")
+        service = self.registry.service(header.service)
+        if header.recipient != subsystem_of(header.service):
+            raise ExchangeError("exchange.wrong_recipient", f"{header.recipient} for {header.service}")
+        if header.contract != service.contract:
+            raise ExchangeError("exchange.contract_mismatch", f"the service keeps to {service.contract}")
+        right = self.registry.authorise(
+            consumer=header.sender,
+            service=header.service,
+            purpose_item=header.purpose.item,
+            on=stage.received_at.date(),
+        )
+        return advance(stage, Authorised, service=service, right=right)
+
+    def check_request(self, stage: Authorised) -> Checked:
+        """Hold the request to its contract."""
+        contract = self.contracts.get(stage.service.contract)
+        if contract is None:
+            raise ExchangeError(
+                "exchange.contract_mismatch", f"{stage.service.contract} is not published here"
+            )
+        contract.check_request(stage.request.payloads, _media_types(stage.request.header))
+        return advance(stage, Checked, contract=contract)
+
+    async def deliver(self, stage: Accepted) -> Delivered:
+        """Hand the request, unchanged, to the gateway that answers it."""
+        raw = await self.courier.deliver(stage.request, stage.accepted_receipt, stage.service)
+        return advance(stage, Delivered, answer_raw=raw)
+
+    def verify_answer(self, stage: Delivered) -> Answered:
+        """Open the answer and check its signature."""
+        try:
+            answer = open_envelope(stage.answer_raw, self.limits)
+            signature = verify_signature(answer)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+        if answer.header.kind not in {Kind.RESPONSE, Kind.FAULT}:
+            raise ExchangeError("exchange.answer_unreadable", f"a {answer.header.kind} is no answer")
+        return advance(stage, Answered, answer=answer, answer_signature=signature)
+
+    async def identify_answerer(self, stage: Answered) -> Answered:
+        """Believe the answer's certificate and hold it to the member named as its sender."""
+        try:
+            await self._identify(stage.answer_signature, stage.answer.header, self.clock.now())
+        except TrustError as error:
+            if error.is_retryable:
+                raise
+            raise ExchangeError("exchange.answer_untrusted", str(error)) from error
+        return stage
+
+    def bind_answer(self, stage: Answered) -> Answered:
+        """Hold the answer to this very request; a fault from the department ends the exchange here."""
+        require_binding(stage.answer, stage.request)
+        if stage.answer.header.kind is Kind.FAULT:
+            raise read_fault(stage.answer).to_error()
+        return stage
+
+    def check_answer(self, stage: Answered) -> Answered:
+        """Hold the answer to its contract."""
+        stage.contract.check_response(stage.answer.payloads, _media_types(stage.answer.header))
+        return stage
+
+    async def _identify(self, signature: Signature, header: Header, at: datetime) -> ValidatedPath:
+        path = self.validator.known(signature.chain, use=Use.ENVELOPE, at=at)
+        if path is None:
+            # Revocation is fetched over the network: the event loop must not wait for it.
+            path = await asyncio.to_thread(self.validator.validate, signature.chain, use=Use.ENVELOPE, at=at)
+        if path.member_id != member_of(header.sender):
+            raise TrustError("trust.wrong_member", f"{path.member_id} signed for {header.sender}")
+        self.registry.require_active_member(path.member_id)
+        return path
+
+
+def _media_types(header: Header) -> dict[str, str]:
+    return {entry.name: entry.media_type for entry in header.payload}

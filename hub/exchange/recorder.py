@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the hub writes down and signs about a message: log entry, state and receipt, in one transaction.
+
+A receipt names its place in the log, so it is signed inside the transaction that takes that place. Nothing is
+said to anybody before the transaction is durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hub.envelope import (
+    CONTAINER_MEDIA_TYPE,
+    Kind,
+    LogReference,
+    Payload,
+    Receipt,
+    ReceiptStatus,
+    describe_fault,
+    fault_about_unreadable,
+    refer_to,
+    reply_to,
+    write_fault,
+    write_receipt,
+)
+from hub.errors import HubError, ReportedFaultError
+from hub.exchange import store
+from hub.exchange.model import (
+    Accepted,
+    Answered,
+    Arrived,
+    Checked,
+    Concluded,
+    ExchangeState,
+    Identified,
+    Opened,
+    Outcome,
+    advance,
+)
+from hub.messagelog import Entry, EntryEvent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from hub.clock import Clock
+    from hub.database import Writer
+    from hub.envelope import Envelope, Party
+    from hub.messagelog import LogPosition, MessageLog
+
+EARLIER_RECEIPT_NAME = "receipt.asice"
+_REPLAYS = {"exchange.duplicate_message", "exchange.id_reused", "exchange.in_progress"}
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """Logs, keeps and signs for the hub."""
+
+    log: MessageLog
+    writer: Writer
+    party: Party
+    clock: Clock
+
+    async def accept(self, stage: Checked) -> Accepted:
+        """Log a request before it is delivered, and sign the receipt that goes with it.
+
+        Raises:
+            ExchangeError: the message was here before: `id_reused`, `duplicate_message` or `in_progress`.
+        """
+
+        def work(connection: Connection) -> Envelope:
+            now = self.clock.now()
+            store.begin(connection, stage.request, stage.received_at)
+            position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
+            return self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
+
+        return advance(stage, Accepted, accepted_receipt=await self.writer.run_async(work))
+
+    async def conclude(self, stage: Answered) -> Concluded:
+        """Log the answer, keep it, and sign the final receipt."""
+
+        def work(connection: Connection) -> Envelope:
+            now = self.clock.now()
+            position = self._append(connection, EntryEvent.ANSWERED, stage.answer, now)
+            receipt = self._receipt(
+                stage.request, ReceiptStatus.PROCESSED, position, now, answer=stage.answer
+            )
+            store.conclude(
+                connection,
+                stage.request.header.id,
+                state=ExchangeState.PROCESSED,
+                at=now,
+                code=None,
+                answer=stage.answer,
+                receipt=receipt,
+            )
+            return receipt
+
+        return advance(stage, Concluded, receipt=await self.writer.run_async(work))
+
+    async def refuse(self, stage: Arrived, error: HubError) -> Outcome:
+        """Log a refusal at whatever stage it came, and sign the fault that says why."""
+        _logger.info(
+            "exchange.refused",
+            code=error.code,
+            detail=error.detail,
+            message_id=stage.request.header.id if isinstance(stage, Opened) else None,
+        )
+
+        def work(connection: Connection) -> Outcome:
+            now = self.clock.now()
+            if isinstance(stage, Identified):
+                return self._refuse_identified(connection, stage, error, now)
+            self._log_unidentified(connection, stage, error, now)
+            fault = self._fault(stage, error, now)
+            return Outcome(container=fault.raw, receipt=None, code=error.code)
+
+        return await self.writer.run_async(work)
+
+    def _refuse_identified(
+        self, connection: Connection, stage: Identified, error: HubError, now: datetime
+    ) -> Outcome:
+        request = stage.request
+        if error.code in _REPLAYS:
+            return self._refuse_replay(connection, stage, error, now)
+        event = EntryEvent.FAILED if isinstance(stage, Accepted) else EntryEvent.REFUSED
+        if event is EntryEvent.REFUSED and not self._enter_refused(connection, stage):
+            # The id belongs to an exchange that went well; this copy changes nothing of it.
+            return self._refuse_replay(connection, stage, error, now)
+        position = self._append(connection, event, request, now, code=error.code)
+        if isinstance(error, ReportedFaultError) and isinstance(stage, Answered):
+            fault = stage.answer
+        else:
+            fault = self._fault(stage, error, now)
+        receipt = self._receipt(request, ReceiptStatus.REFUSED, position, now, answer=fault, code=error.code)
+        store.conclude(
+            connection,
+            request.header.id,
+            state=ExchangeState.REFUSED,
+            at=now,
+            code=error.code,
+            answer=fault,
+            receipt=receipt,
+        )
+        return Outcome(container=fault.raw, receipt=receipt.raw, code=error.code)
+
+    def _enter_refused(self, connection: Connection, stage: Identified) -> bool:
+        known = store.find(connection, stage.request.header.id)
+        is_same = known is not None and known.request_sha256 == stage.request.container_sha256
+        if known is not None and not (is_same and known.state is ExchangeState.REFUSED):
+            return False
+        store.begin(connection, stage.request, stage.received_at)
+        return True
+
+    def _refuse_replay(
+        self, connection: Connection, stage: Identified, error: HubError, now: datetime
+    ) -> Outcome:
+        """Deliver nothing; hand back the first try's receipt to whoever sends the very same message."""
+        self._append(connection, EntryEvent.DUPLICATE, stage.request, now, code=error.code)
+        known = store.find(connection, stage.request.header.id)
+        earlier: bytes | None = None
+        if (
+            known is not None
+            and known.receipt_sha256 is not None
+            and known.request_sha256 == stage.request.container_sha256
+        ):
+            earlier = store.read_container(connection, known.receipt_sha256)
+        attached = () if earlier is None else (Payload(EARLIER_RECEIPT_NAME, CONTAINER_MEDIA_TYPE, earlier),)
+        fault = reply_to(
+            stage.request,
+            Kind.FAULT,
+            (write_fault(describe_fault(error)), *attached),
+            party=self.party,
+            now=now,
+        )
+        return Outcome(container=fault.raw, receipt=earlier, code=error.code)
+
+    def _log_unidentified(
+        self, connection: Connection, stage: Arrived, error: HubError, now: datetime
+    ) -> None:
+        if isinstance(stage, Opened):
+            self._append(connection, EntryEvent.REFUSED, stage.request, now, code=error.code)
+            return
+        digest = hashlib.sha256(stage.raw).hexdigest()
+        self.log.append(
+            connection,
+            Entry(event=EntryEvent.REFUSED, at=now, container_sha256=digest, code=error.code),
+        )
+
+    def _append(
+        self,
+        connection: Connection,
+        event: EntryEvent,
+        envelope: Envelope,
+        now: datetime,
+        *,
+        code: str | None = None,
+    ) -> LogPosition:
+        header = envelope.header
+        return self.log.append(
+            connection,
+            Entry(
+                event=event,
+                at=now,
+                container_sha256=envelope.container_sha256,
+                manifest_sha256=envelope.manifest_sha256,
+                message_id=header.id,
+                sender=header.sender,
+                recipient=header.recipient,
+                service=header.service,
+                code=code,
+            ),
+        )
+
+    def _receipt(  # noqa: PLR0913 - a receipt's fields, each by its name
+        self,
+        request: Envelope,
+        status: ReceiptStatus,
+        position: LogPosition,
+        now: datetime,
+        *,
+        answer: Envelope | None = None,
+        code: str | None = None,
+    ) -> Envelope:
+        receipt = Receipt(
+            status=status,
+            at=now,
+            message=refer_to(request),
+            log=LogReference(
+                origin=self.log.origin, index=position.index, leaf_sha256=position.leaf_hash.hex()
+            ),
+            answer=refer_to(answer) if answer is not None else None,
+            code=code,
+        )
+        return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=self.party, now=now)
+
+    def _fault(self, stage: Arrived, error: HubError, now: datetime) -> Envelope:
+        payloads = (write_fault(describe_fault(error)),)
+        if isinstance(stage, Opened):
+            return reply_to(stage.request, Kind.FAULT, payloads, party=self.party, now=now)
+        return fault_about_unreadable(payloads, party=self.party, now=now)

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exchange over HTTP: messages in, answers and proofs out.
+
+Source: docs/protocols/exchange.md.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel
+
+from hub.accounts import Principal, Role
+from hub.clock import Clock, format_instant
+from hub.envelope import CONTAINER_MEDIA_TYPE
+from hub.errors import ExchangeError, error_kinds
+from hub.exchange.archive import Archive
+from hub.exchange.delivery import RECEIPT_HEADER
+from hub.exchange.model import ExchangeRecord
+from hub.exchange.pipeline import Pipeline
+from hub.identifiers import MessageId, is_message_id
+from hub.messagelog import MessageLog
+from hub.problems import require, status_of
+
+
+class ExchangeView(BaseModel):
+    """One exchange as callers see it: no content, only ids, digests and state."""
+
+    id: str
+    conversation: str
+    sender: str
+    recipient: str
+    service: str
+    state: str
+    code: str | None
+    received_at: str
+    concluded_at: str | None
+    attempts: int
+    request_sha256: str
+    answer_sha256: str | None
+    receipt_sha256: str | None
+
+
+class ProofView(BaseModel):
+    """That an entry is in the log: its place, the path to the root, and the signed checkpoint.
+
+    Hashes are hexadecimal; `entry` is the logged JSON text whose leaf hash is proven (RFC 9162 section 2.1).
+    """
+
+    index: int
+    entry: str
+    leaf_sha256: str
+    tree_size: int
+    path: list[str]
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class _Parts:
+    pipeline: Pipeline
+    archive: Archive
+    log: MessageLog
+    clock: Clock
+
+
+def exchange_routes(
+    *,
+    pipeline: Pipeline,
+    archive: Archive,
+    log: MessageLog,
+    clock: Clock,
+    authenticate: Callable[..., Principal],
+) -> APIRouter:
+    """Return the routes of the exchange."""
+    router = APIRouter(tags=["exchange"])
+    parts = _Parts(pipeline, archive, log, clock)
+    _add_messages(router, parts)
+    _add_records(router, parts, authenticate)
+    _add_log(router, parts, authenticate)
+    return router
+
+
+def _add_messages(router: APIRouter, parts: _Parts) -> None:
+    @router.post(
+        "/api/v1/messages",
+        responses={200: {"content": {CONTAINER_MEDIA_TYPE: {}}}},
+        response_class=Response,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {CONTAINER_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def send_message(request: Request) -> Response:
+        """Send a signed request; the signature is the credential.
+
+        The answer is the response's container, or a signed fault's with the HTTP status of its code. The
+        hub's final receipt comes in the header `Heliograph-Receipt`, base64.
+        """
+        raw = await _read_body(request, parts.pipeline.limits.container_bytes)
+        outcome = await parts.pipeline.exchange(raw, received_at=parts.clock.now())
+        headers = {}
+        if outcome.receipt is not None:
+            headers[RECEIPT_HEADER] = base64.b64encode(outcome.receipt).decode("ascii")
+        status = 200 if outcome.code is None else _status_of_code(outcome.code)
+        return Response(outcome.container, status, headers=headers, media_type=CONTAINER_MEDIA_TYPE)
+
+
+def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
+    Caller = Annotated[Principal, Depends(authenticate)]  # noqa: N806 - it is a type
+
+    @router.get("/api/v1/messages")
+    def list_messages(
+        caller: Caller,
+        conversation: Annotated[str | None, Query()] = None,
+        most: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> list[ExchangeView]:
+        """List a conversation's exchanges, or the latest; most callers see only their subsystem's."""
+        if conversation is not None:
+            records = parts.archive.conversation(_message_id(conversation))
+        else:
+            records = parts.archive.latest(most)
+        return [_view(record) for record in records if _may_see(caller, record)]
+
+    @router.get("/api/v1/messages/{message_id}")
+    def show_message(message_id: str, caller: Caller) -> ExchangeView:
+        """Show where one exchange stands."""
+        return _view(_visible(parts, caller, message_id))
+
+    @router.get("/api/v1/messages/{message_id}/{part}", response_class=Response)
+    def read_container(message_id: str, part: str, caller: Caller) -> Response:
+        """Return a kept container (`request`, `answer`, `receipt`) to auditors and the two parties."""
+        record = _visible(parts, caller, message_id)
+        digests = {
+            "request": record.request_sha256,
+            "answer": record.answer_sha256,
+            "receipt": record.receipt_sha256,
+        }
+        digest = digests.get(part)
+        if digest is None:
+            raise ExchangeError("exchange.message_unknown", f"no {part[:20]} of this message is kept")
+        is_party = caller.subsystem in {record.sender, record.recipient}
+        require(
+            part == "receipt" or is_party or Role.AUDITOR in caller.roles,
+            "content is for auditors and the two parties",
+        )
+        return Response(parts.archive.container(digest), media_type=CONTAINER_MEDIA_TYPE)
+
+
+def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
+    @router.get("/log/checkpoint", response_class=Response)
+    def checkpoint() -> Response:
+        """Return the log's signed checkpoint (C2SP tlog-checkpoint); public."""
+        return Response(parts.log.checkpoint().note, media_type="text/plain; charset=utf-8")
+
+    @router.get("/api/v1/log/proofs/{message_id}")
+    def prove(message_id: str, caller: Annotated[Principal, Depends(authenticate)]) -> list[ProofView]:
+        """Prove that every entry about a message is in the log."""
+        _visible(parts, caller, message_id)
+        checkpoint = parts.log.checkpoint()
+        size = checkpoint.checkpoint.size
+        return [
+            ProofView(
+                index=logged.position.index,
+                entry=logged.entry.to_bytes().decode("utf-8"),
+                leaf_sha256=logged.position.leaf_hash.hex(),
+                tree_size=size,
+                path=[node.hex() for node in parts.log.inclusion_proof(logged.position.index, size)],
+                checkpoint=checkpoint.note,
+            )
+            for logged in parts.log.entries_of(_message_id(message_id))
+        ]
+
+
+async def _read_body(request: Request, most: int) -> bytes:
+    """Read a body, but not much more than is allowed; the pipeline refuses what is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            break
+    return bytes(body[: most + 1])
+
+
+def _status_of_code(code: str) -> int:
+    kind = error_kinds().get(code)
+    # A department may answer with a code that a later version knows; it is that department's answer.
+    return 502 if kind is None else status_of(code, kind.culprit)
+
+
+def _message_id(text: str) -> MessageId:
+    if not is_message_id(text):
+        raise ExchangeError("exchange.message_unknown", "not a message id")
+    return MessageId(text)
+
+
+def _visible(parts: _Parts, caller: Principal, message_id: str) -> ExchangeRecord:
+    record = parts.archive.exchange(_message_id(message_id))
+    if not _may_see(caller, record):
+        # Who may not see it learns no more than that it is not there for them.
+        raise ExchangeError("exchange.message_unknown", message_id)
+    return record
+
+
+def _may_see(caller: Principal, record: ExchangeRecord) -> bool:
+    is_party = caller.subsystem in {record.sender, record.recipient}
+    return is_party or bool({Role.AUDITOR, Role.OPERATOR} & set(caller.roles))
+
+
+def _view(record: ExchangeRecord) -> ExchangeView:
+    return ExchangeView(
+        id=record.message_id,
+        conversation=record.conversation,
+        sender=record.sender,
+        recipient=record.recipient,
+        service=record.service,
+        state=record.state.value,
+        code=record.code,
+        received_at=format_instant(record.received_at),
+        concluded_at=format_instant(record.concluded_at) if record.concluded_at else None,
+        attempts=record.attempts,
+        request_sha256=record.request_sha256,
+        answer_sha256=record.answer_sha256,
+        receipt_sha256=record.receipt_sha256,
+    )

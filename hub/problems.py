@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors as HTTP says them: problem documents with the hub's stable codes.
+
+Source: RFC 9457.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from hub.errors import AccessError, Culprit, ExchangeError, HubError, Language
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+_STATUS = {
+    "access.not_authenticated": 401,
+    "access.role_missing": 403,
+    "access.service_not_granted": 403,
+    "access.purpose_not_allowed": 403,
+    "envelope.too_large": 413,
+    "exchange.duplicate_message": 409,
+    "exchange.id_reused": 409,
+    "exchange.in_progress": 409,
+    "exchange.message_unknown": 404,
+    "exchange.delivery_timeout": 504,
+    "adapter.record_not_found": 404,
+    "adapter.record_ambiguous": 409,
+    "adapter.system_timeout": 504,
+    "log.entry_unknown": 404,
+    "registry.member_unknown": 404,
+    "registry.subsystem_unknown": 404,
+    "registry.service_unknown": 404,
+    "trust.revocation_unknown": 503,
+}
+_STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
+
+
+def status_of(code: str, culprit: Culprit) -> int:
+    """Return the HTTP status for an error code."""
+    return _STATUS.get(code, _STATUS_BY_CULPRIT[culprit])
+
+
+def preferred_language(accept_language: str) -> Language:
+    """Choose between Chinese and English as the caller prefers; Chinese when the caller does not say.
+
+    Source: RFC 9110 section 12.5.4, without weights: the language named first wins.
+    """
+    for choice in accept_language.lower().split(","):
+        if choice.strip().startswith("en"):
+            return Language.EN
+        if choice.strip().startswith("zh"):
+            return Language.ZH
+    return Language.ZH
+
+
+def problem(error: HubError, language: Language) -> JSONResponse:
+    """Write an error as a problem document."""
+    status = status_of(error.code, error.culprit)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return JSONResponse(
+        {
+            "type": f"urn:heliograph:error:{error.code}",
+            "title": error.kind.message[language],
+            "status": status,
+            "detail": error.detail,
+            "code": error.code,
+            "culprit": error.culprit.value,
+            "retryable": error.is_retryable,
+            "cure": error.kind.cure[language],
+        },
+        status_code=status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"Content-Language": language.value, **headers},
+    )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Let an application answer every error as a problem document."""
+
+    @app.exception_handler(HubError)
+    async def on_error(request: Request, error: HubError) -> JSONResponse:
+        return problem(error, preferred_language(request.headers.get("accept-language", "")))
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        # The values are left out: they may be somebody's personal data.
+        places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        refusal = ExchangeError("exchange.request_invalid", places)
+        return problem(refusal, preferred_language(request.headers.get("accept-language", "")))
+
+
+def require(is_allowed: bool, detail: str) -> None:  # noqa: FBT001 - reads as a sentence: require(x in y, why)
+    """Refuse a caller whose role or subsystem does not allow what it asks.
+
+    Raises:
+        AccessError: `access.role_missing`.
+    """
+    if not is_allowed:
+        raise AccessError("access.role_missing", detail)
