@@ -30,16 +30,21 @@ from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from multidict import CIMultiDict
 
 from hub.clock import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aiohttp.typedefs import Handler
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 PASSPHRASE_VARIABLE = "HELIOGRAPH_PKI_PASSPHRASE"  # noqa: S105 (a name, not a secret)
 """Environment variable that hands the passphrase to the services' own process."""
+
+TIME_HEADER = "X-Certomancer-Fake-Time"
+"""A request that carries this (RFC 3339) is answered as of that instant; tests travel in time with it."""
 
 _RECIPES = Path(__file__).parents[2] / "certs"
 _HOST = "127.0.0.1"
@@ -53,7 +58,7 @@ Recipe = dict[str, Any]
 class DevelopmentPki:
     """A development PKI in a folder, and where its parts are.
 
-    A label is a name of `certs/development.yml.in`, such as `labour-sign`, `labour-seal`, `tsa` or `envelope-ca`;
+    A label is a name of `certs/development.yml.in`, such as `labour-sign`, `labour-seal`, `tsa`;
     `rogue/labour-sign` and the like are the tests' twins that nobody approved.
 
     Attributes:
@@ -164,7 +169,26 @@ def main() -> None:
 
 def _application(pki: DevelopmentPki, passphrase: bytes) -> web.Application:
     recipe = yaml.safe_load((pki.folder / "certomancer.yml").read_text(encoding="utf-8"))
-    return build_animator_app(_load(pki, recipe, passphrase).pki_archs, with_web_ui=False)
+    application: web.Application = build_animator_app(
+        _load(pki, recipe, passphrase).pki_archs, with_web_ui=False
+    )
+    application.middlewares.append(_speak_whole_seconds)
+    return application
+
+
+@web.middleware
+async def _speak_whole_seconds(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let OCSP answers state whole seconds.
+
+    Certomancer writes fractions, which RFC 6960 section 4.2.2.1 (by RFC 5280 section 4.1.2.5.2) forbids and
+    strict readers refuse. Time stamps may carry them (RFC 3161 section 2.4.2) and stay as they are.
+    """
+    if "/ocsp/" in request.path and TIME_HEADER not in request.headers:
+        now = datetime.now(UTC).replace(microsecond=0)
+        headers = CIMultiDict(request.headers)
+        headers[TIME_HEADER] = now.isoformat()
+        request = request.clone(headers=headers)
+    return await handler(request)
 
 
 def _read_recipe(pki: DevelopmentPki, now: datetime, *, with_test_cases: bool) -> Recipe:

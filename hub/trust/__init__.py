@@ -8,17 +8,41 @@ from hub.trust.algorithms import (
     sign,
     signature_digest,
 )
+from hub.trust.model import (
+    AnswerKind,
+    Authority,
+    RevocationAnswer,
+    RevocationPolicy,
+    TrustList,
+    Use,
+    ValidatedPath,
+)
 from hub.trust.names import describe, member_of_certificate
-from hub.trust.ports import SigningKey
+from hub.trust.ports import RevocationSource, SigningKey
+from hub.trust.revocation import OnlineRevocation, StoredRevocation
 from hub.trust.signing import load_signing_key
+from hub.trust.trustlist import load_trust_list
+from hub.trust.validation import Validator
 
 __all__ = [
+    "AnswerKind",
+    "Authority",
+    "OnlineRevocation",
+    "RevocationAnswer",
+    "RevocationPolicy",
+    "RevocationSource",
     "SignatureAlgorithm",
     "SigningKey",
+    "StoredRevocation",
+    "TrustList",
+    "Use",
+    "ValidatedPath",
+    "Validator",
     "algorithm_for",
     "describe",
     "is_signature_valid",
     "load_signing_key",
+    "load_trust_list",
     "member_of_certificate",
     "sign",
     "signature_digest",

@@ -6,7 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography import x509
+
+    from hub.trust.model import RevocationAnswer
 
 
 class SigningKey(Protocol):
@@ -19,4 +23,35 @@ class SigningKey(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data` with the key's algorithm (`hub.trust.algorithms`); ECDSA comes as DER."""
+        ...
+
+
+class RevocationSource(Protocol):
+    """Where an authority's answers about revocation come from.
+
+    What is returned has been read, not verified: who signed it is checked by `hub.trust.validation`.
+    """
+
+    def ocsp_answers(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
+    ) -> tuple[RevocationAnswer, ...]:
+        """Return the OCSP answers about a certificate that are current at an instant.
+
+        None where the certificate names no responder.
+
+        Raises:
+            TrustError: `trust.revocation_unknown` when the responders it names cannot be asked.
+        """
+        ...
+
+    def crl_answers(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
+    ) -> tuple[RevocationAnswer, ...]:
+        """Return the CRLs about a certificate that are current at an instant.
+
+        None where the certificate names no place for one.
+
+        Raises:
+            TrustError: `trust.revocation_unknown` when the places it names cannot be read.
+        """
         ...

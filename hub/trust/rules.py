@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of a certificate by itself: its days, its usage, its strength.
+
+Pure; chains and revocation are in `validation`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from hub.clock import format_instant
+from hub.errors import TrustError
+from hub.trust.algorithms import FEWEST_RSA_BITS, algorithm_for
+from hub.trust.model import Use
+from hub.trust.names import describe
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
+_EKU = ExtendedKeyUsageOID
+_DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+_SIGNING_PURPOSES = frozenset(
+    {_EKU.ANY_EXTENDED_KEY_USAGE, _EKU.CLIENT_AUTH, _EKU.EMAIL_PROTECTION, _DOCUMENT_SIGNING}
+)
+"""Extended usages under which authorities issue certificates for persons' and bodies' signatures."""
+
+
+def check_days(certificate: x509.Certificate, at: datetime) -> None:
+    """Refuse a certificate outside its validity.
+
+    Raises:
+        TrustError: `trust.certificate_not_yet_valid` or `trust.certificate_expired`.
+
+    Source: RFC 5280 section 4.1.2.5: both ends belong to the validity.
+    """
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if at < begin:
+        detail = (
+            f"{describe(certificate)} is valid from {format_instant(begin)}, checked at {format_instant(at)}"
+        )
+        raise TrustError("trust.certificate_not_yet_valid", detail)
+    if at > end:
+        detail = f"{describe(certificate)} expired at {format_instant(end)}, checked at {format_instant(at)}"
+        raise TrustError("trust.certificate_expired", detail)
+
+
+def check_usage(certificate: x509.Certificate, use: Use) -> None:
+    """Refuse a certificate that was not issued for a use.
+
+    Raises:
+        TrustError: `trust.usage_not_allowed`.
+
+    Source: RFC 5280 sections 4.2.1.3, 4.2.1.9 and 4.2.1.12; RFC 3161 section 2.3 (time stamping: critical and
+        alone); RFC 6960 section 4.2.2.2 (OCSP).
+    """
+    reason = _usage_problem(certificate, use)
+    if reason:
+        raise TrustError("trust.usage_not_allowed", f"for {use}, {describe(certificate)} {reason}")
+
+
+def check_strength(certificate: x509.Certificate, *, is_signer: bool) -> None:
+    """Refuse a weak key, and a signature made with a weak digest.
+
+    Args:
+        certificate: any of a path.
+        is_signer: whether the key signs messages or documents and so has to be in the table of `algorithms`;
+            an authority's key need only be strong.
+
+    Raises:
+        TrustError: `trust.algorithm_not_allowed`.
+
+    Source: ETSI TS 119 312.
+    """
+    try:
+        key = certificate.public_key()
+        digest = certificate.signature_hash_algorithm
+    except (UnsupportedAlgorithm, ValueError) as exc:
+        raise TrustError(
+            "trust.algorithm_not_allowed", f"unknown algorithm in {describe(certificate)}"
+        ) from exc
+    match key:
+        case ec.EllipticCurvePublicKey():
+            is_strong = key.key_size >= 256
+        case rsa.RSAPublicKey():
+            is_strong = key.key_size >= FEWEST_RSA_BITS
+        case _:
+            is_strong = isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
+    if not is_strong or (is_signer and algorithm_for(key) is None):
+        raise TrustError("trust.algorithm_not_allowed", f"the key of {describe(certificate)}")
+    if digest is not None and digest.name not in _STRONG_DIGESTS:
+        raise TrustError("trust.algorithm_not_allowed", f"{digest.name} signs {describe(certificate)}")
+
+
+def _usage_problem(certificate: x509.Certificate, use: Use) -> str:
+    """Return what speaks against a use, or nothing."""
+    extensions = _extensions(certificate)
+    constraints = extensions.get(x509.BasicConstraints)
+    if (
+        constraints is not None
+        and isinstance(constraints.value, x509.BasicConstraints)
+        and constraints.value.ca
+    ):
+        return "is an authority's certificate"
+    key_usage = extensions.get(x509.KeyUsage)
+    if key_usage is None or not isinstance(key_usage.value, x509.KeyUsage):
+        return "states no key usage"
+    if not (key_usage.value.digital_signature or key_usage.value.content_commitment):
+        return "has neither digitalSignature nor nonRepudiation"
+    extended = extensions.get(x509.ExtendedKeyUsage)
+    purposes = (
+        frozenset(extended.value)
+        if extended is not None and isinstance(extended.value, x509.ExtendedKeyUsage)
+        else None
+    )
+    match use:
+        case Use.ENVELOPE | Use.SEAL:
+            return "" if purposes is None or purposes & _SIGNING_PURPOSES else "is meant for other purposes"
+        case Use.TIMESTAMP:
+            is_critical = extended is not None and extended.critical
+            is_alone = purposes == frozenset({_EKU.TIME_STAMPING})
+            return (
+                "" if is_critical and is_alone else "lacks timeStamping as its only, critical extended usage"
+            )
+        case Use.OCSP:
+            return (
+                "" if purposes and _EKU.OCSP_SIGNING in purposes else "lacks the extended usage OCSPSigning"
+            )
+
+
+def _extensions(
+    certificate: x509.Certificate,
+) -> dict[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]:
+    try:
+        return {type(extension.value): extension for extension in certificate.extensions}
+    except (ValueError, x509.DuplicateExtension) as exc:
+        detail = f"the extensions of {describe(certificate)} cannot be read"
+        raise TrustError("trust.certificate_unreadable", detail) from exc
