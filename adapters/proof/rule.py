@@ -92,7 +92,7 @@ class CountingRule:
             rows = _Verdicts.validate_python(answer["result"]["verdicts"])
         except (RuntimeError, KeyError, ValidationError) as exc:
             raise AdapterError(
-                "adapter.counting_rule_invalid", f"{self.id} {self.version}: undecided"
+                "adapter.counting_rule_invalid", f"{self.id} {self.version}: {_first_line(exc)}"
             ) from exc
         return tuple(Verdict(row.weight, row.reason) for row in rows)
 
@@ -114,10 +114,7 @@ def load_counting_rule(file: Path) -> CountingRule:
         decision = zen.ZenEngine().create_decision(raw.decode("utf-8"))
         decision.validate()
     except (OSError, ValueError, RuntimeError) as exc:
-        # The engine appends a stack trace to its message; the first line says it.
-        raise AdapterError(
-            "adapter.counting_rule_invalid", f"{file.name}: {str(exc).splitlines()[0]}"
-        ) from exc
+        raise AdapterError("adapter.counting_rule_invalid", f"{file.name}: {_first_line(exc)}") from exc
     tables = [node.content for node in described.nodes if node.content is not None]
     if len(tables) != 1:
         _refuse(file, f"holds {len(tables)} tables instead of one")
@@ -147,8 +144,8 @@ def _check_cells(file: Path, table: _Table) -> None:
 
 def _check_examples(file: Path, table: _Table, rule: CountingRule, examples: Sequence[_Example]) -> None:
     untried = set(range(1, len(table.rules) + 1))
-    for number, example in enumerate(examples, start=1):
-        verdict = rule.judge([example.facts])[0]
+    verdicts = rule.judge([example.facts for example in examples])
+    for number, (example, verdict) in enumerate(zip(examples, verdicts, strict=True), start=1):
         if verdict != Verdict(example.verdict.weight, example.verdict.reason):
             _refuse(file, f"example {number} should be {example.verdict.reason}, but is {verdict.reason}")
         untried.discard(_row_reached(rule, example.facts))
@@ -161,6 +158,14 @@ def _row_reached(rule: CountingRule, facts: Facts) -> int:
     trace = rule.decision.evaluate({"facts": [asdict(facts)]}, {"trace": True})["trace"]
     steps = [step["traceData"] for step in trace.values() if isinstance(step["traceData"], list)]
     return int(steps[0][0]["index"]) + 1
+
+
+def _first_line(exc: Exception) -> str:
+    """Say where a value has the wrong form, counted from 0; or the engine's word without its stack trace."""
+    if isinstance(exc, ValidationError):
+        first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+        return f"{'/'.join(str(step) for step in first['loc'])}: {first['type']}"
+    return str(exc).splitlines()[0]
 
 
 def _refuse(file: Path, reason: str) -> None:
