@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from hub.envelope import Purpose
     from hub.identifiers import MessageId, ServiceId, SubsystemId
 
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -27,19 +28,19 @@ class Call:
 
     Attributes:
         message_id: the request's id; legacy systems that keep a trace number get this one.
+        conversation: what further questions to other departments belong to.
         service: the service that is asked.
         sender: the subsystem that asks.
-        purpose: the power item or procedure code the request names.
+        purpose: why it is asked: item, case, legal basis, official and post.
         timeout_seconds: the time that is left; an adapter never waits longer than this or its own limit.
-        case: the case the question belongs to, where the request names one.
     """
 
     message_id: MessageId
+    conversation: MessageId
     service: ServiceId
     sender: SubsystemId
-    purpose: str
+    purpose: Purpose
     timeout_seconds: float
-    case: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway as a process: HTTP in front of `gateway.py`, and a thread for each subsystem's drafts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from adapters.configuration import load_adapters
+from adapters.drafts import DraftRunner
+from adapters.gateway import Gateway
+from adapters.hubclient import RECEIPT_HEADER, HubClient
+from adapters.proof.adapter import ProofAdapter, ProofParts
+from hub.clock import Clock, SystemClock
+from hub.contracts import load_contracts
+from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
+from hub.identifiers import MemberId, ServiceId, SubsystemId, subsystem_of
+from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request
+
+    from adapters.configuration import ConfiguredAdapter
+    from adapters.entry import ServiceEntry
+    from adapters.ports import Adapter
+    from adapters.settings import GatewaySettings, KeySettings
+    from hub.contracts import Contract
+    from hub.identifiers import ContractId
+    from hub.trust import SigningKey
+
+
+class GatewayProcess:
+    """Everything one department's gateway runs."""
+
+    def __init__(self, settings: GatewaySettings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._key = _load_key(settings.signing)
+        self._contracts: Mapping[ContractId, Contract] = load_contracts(settings.contracts)
+        self._trust_list = load_trust_list(settings.trust_list)
+        self._validator = Validator(self._trust_list, OnlineRevocation())
+        self._http = httpx2.Client(follow_redirects=False)
+        self._services: Mapping[ServiceId, ConfiguredAdapter] = {}
+        if settings.services is not None:
+            self._services = load_adapters(
+                settings.services, factories={"proof": self._proof_adapter}, clock=self._clock
+            )
+        self.gateway = Gateway(
+            subsystems=frozenset(map(SubsystemId, settings.subsystems)),
+            key=self._key,
+            hub_member=MemberId(settings.hub_member),
+            services=self._services,
+            contracts=self._contracts,
+            validator=self._validator,
+            clock=self._clock,
+        )
+        self._drafts = [
+            DraftRunner(
+                client=self.client_for(SubsystemId(draft.subsystem)),
+                token=draft.token.reveal(),
+                folder=settings.data_folder,
+            )
+            for draft in settings.drafts
+        ]
+
+    def client_for(self, subsystem: SubsystemId) -> HubClient:
+        """Return what sends requests for one of the member's subsystems."""
+        return HubClient(
+            url=self._settings.hub_url,
+            hub_member=MemberId(self._settings.hub_member),
+            party=Party(subsystem, self._key),
+            validator=self._validator,
+            contracts=self._contracts,
+            clock=self._clock,
+            http=self._http,
+        )
+
+    def start(self) -> None:
+        """Begin to work on drafts."""
+        for runner in self._drafts:
+            threading.Thread(target=runner.run, name="drafts", daemon=True).start()
+
+    def close(self) -> None:
+        """Stop fetching drafts and give connections back."""
+        for runner in self._drafts:
+            runner.stopped.set()
+        for service in self._services.values():
+            service.adapter.close()
+        self._http.close()
+
+    def _proof_adapter(self, entry: ServiceEntry) -> Adapter:
+        parts = ProofParts(
+            ask=self.client_for(subsystem_of(entry.service)),
+            own_service=lambda service: self._services[service].adapter,
+            contracts=self._contracts,
+            issue=self._issuer(),
+            clock=self._clock,
+        )
+        return ProofAdapter(entry, parts)
+
+
+def build_gateway_app(process: GatewayProcess) -> Starlette:
+    """Return the gateway's HTTP application: `POST /messages` and `GET /healthz`."""
+    limits = Limits()
+
+    async def receive(request: Request) -> Response:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limits.container_bytes:
+                break
+        try:
+            receipt = base64.b64decode(request.headers.get(RECEIPT_HEADER, ""), validate=True)
+        except binascii.Error:
+            receipt = b""  # Refused as an unreadable receipt, with its own code.
+        answer = await run_in_threadpool(process.gateway.answer, bytes(body), receipt)
+        return Response(answer, media_type=CONTAINER_MEDIA_TYPE)
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        process.start()
+        yield
+        process.close()
+
+    return Starlette(
+        routes=[
+            Route("/messages", receive, methods=["POST"]),
+            Route("/healthz", healthz),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def _load_key(settings: KeySettings) -> SigningKey:
+    return load_signing_key(settings.key, settings.chain, settings.passphrase.reveal().encode("utf-8"))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway's configuration: whose keys, which services, which caseworkers' drafts.
+
+One YAML file a gateway. Secrets are references (`env:NAME`, `file:PATH`); see docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from adapters.entry import invalid
+from adapters.references import ReferredPath, ReferredPort, ReferredText, SecretReference, Surroundings
+from hub.errors import SettingsError
+from hub.identifiers import is_subsystem_id, is_uscc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def _uscc(text: str) -> str:
+    if not is_uscc(text):
+        raise ValueError("is not a unified social credit code")
+    return text
+
+
+def _subsystem(text: str) -> str:
+    if not is_subsystem_id(text):
+        raise ValueError("is not a subsystem id of the form <USCC>/<subsystem>")
+    return text
+
+
+_Member = Annotated[str, AfterValidator(_uscc)]
+_Subsystem = Annotated[str, AfterValidator(_subsystem)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class KeySettings(_Settings):
+    """A private key's files: encrypted PKCS#8, its PEM chain, and where its passphrase is."""
+
+    key: ReferredPath
+    chain: ReferredPath
+    passphrase: SecretReference
+
+
+class DraftSettings(_Settings):
+    """A subsystem whose caseworkers' drafts this gateway signs, and the token that fetches them."""
+
+    subsystem: _Subsystem
+    token: SecretReference
+
+
+class SealSettings(KeySettings):
+    """The seal that this member puts on documents, and who stamps their time."""
+
+    time_stamp_url: ReferredText
+    issuer_name: str
+
+
+class GatewaySettings(_Settings):
+    """What a gateway needs to run.
+
+    Attributes:
+        subsystems: the member's subsystems this gateway answers and asks for.
+        hub_url: where the hub answers.
+        hub_member: whose receipts are believed.
+        services: the adapters' YAML file; None for a gateway that only asks.
+        data_folder: where finished exchanges of drafts are put.
+    """
+
+    member: _Member
+    subsystems: Annotated[list[_Subsystem], Field(min_length=1)]
+    host: str = "127.0.0.1"
+    port: ReferredPort
+    hub_url: ReferredText
+    hub_member: _Member
+    signing: KeySettings
+    seal: SealSettings | None = None
+    trust_list: ReferredPath
+    contracts: ReferredPath
+    services: ReferredPath | None = None
+    drafts: list[DraftSettings] = []
+    data_folder: ReferredPath
+
+
+def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = None) -> GatewaySettings:
+    """Read a gateway's configuration; relative paths start at the file's folder.
+
+    Raises:
+        SettingsError: `settings.invalid`, naming every wrong or unknown key and no value.
+    """
+    surroundings = Surroundings(file.parent, os.environ if environment is None else environment)
+    try:
+        settings = GatewaySettings.model_validate(
+            yaml.safe_load(file.read_text(encoding="utf-8")), context=surroundings
+        )
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
+    except ValidationError as error:
+        raise SettingsError("settings.invalid", invalid(str(file), error).detail) from None
+    for subsystem in settings.subsystems:
+        if not subsystem.startswith(settings.member):
+            raise SettingsError("settings.invalid", f"{file}: {subsystem} is not this member's")
+    return settings

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub as one application: every slice wired once, here."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI
+
+from hub.accounts import Accounts, authenticated
+from hub.clock import Clock, SystemClock
+from hub.contracts import load_contracts
+from hub.database import Writer, open_database
+from hub.envelope import Limits, Party
+from hub.evidence import EvidenceDesk, evidence_routes
+from hub.exchange import (
+    Archive,
+    Courier,
+    HttpCourier,
+    Pipeline,
+    Recorder,
+    exchange_routes,
+    release_interrupted,
+)
+from hub.identifiers import SubsystemId
+from hub.messagelog import MessageLog, NoteSigner, load_log_key
+from hub.problems import install_problems
+from hub.registry import Registry, registry_routes
+from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import Engine
+
+    from hub.settings import Settings
+
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hub:
+    """The running parts, for whoever wires them further."""
+
+    engine: Engine
+    writer: Writer
+    accounts: Accounts
+    registry: Registry
+    log: MessageLog
+    pipeline: Pipeline
+    desk: EvidenceDesk
+    archive: Archive
+    courier: Courier
+
+    async def close(self) -> None:
+        """Stop writing and give everything back."""
+        if isinstance(self.courier, HttpCourier):
+            await self.courier.close()
+        self.writer.close()
+        self.engine.dispose()
+
+
+def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courier | None = None) -> Hub:
+    """Wire the hub's parts.
+
+    Raises:
+        HubError: a key, list, contract or registry file cannot be used.
+    """
+    clock = clock or SystemClock()
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    key = load_signing_key(
+        settings.signing_key,
+        settings.signing_chain,
+        settings.signing_passphrase.get_secret_value().encode("utf-8"),
+    )
+    contracts = load_contracts(settings.contracts)
+    engine = open_database(settings.database)
+    writer = Writer(engine)
+    registry = Registry(engine, writer, clock)
+    if settings.registry is not None:
+        registry.apply_file(settings.registry, by="registry file")
+    log_key = load_log_key(settings.log_key, settings.log_passphrase.get_secret_value().encode("utf-8"))
+    log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
+    interrupted = writer.run(release_interrupted)
+    if interrupted:
+        _logger.warning("exchange.interrupted", count=interrupted)
+    archive = Archive(engine)
+    courier = courier or HttpCourier()
+    pipeline = Pipeline(
+        registry=registry,
+        contracts=contracts,
+        validator=Validator(load_trust_list(settings.trust_list), OnlineRevocation()),
+        courier=courier,
+        recorder=Recorder(
+            log=log, writer=writer, party=Party(SubsystemId(settings.subsystem), key), clock=clock
+        ),
+        clock=clock,
+        limits=Limits(),
+    )
+    desk = EvidenceDesk(
+        engine=engine, writer=writer, registry=registry, contracts=contracts, archive=archive, clock=clock
+    )
+    return Hub(
+        engine=engine,
+        writer=writer,
+        accounts=Accounts(engine, writer, clock),
+        registry=registry,
+        log=log,
+        pipeline=pipeline,
+        desk=desk,
+        archive=archive,
+        courier=courier,
+    )
+
+
+def build_app(hub: Hub) -> FastAPI:
+    """Return the hub's HTTP application."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await hub.close()
+
+    app = FastAPI(
+        title="Heliograph",
+        version="0.1.0",
+        description="Government data exchange: signed envelopes, a log nobody can rewrite.",
+        lifespan=lifespan,
+    )
+    install_problems(app)
+    authenticate = authenticated(hub.accounts)
+    app.include_router(
+        exchange_routes(
+            pipeline=hub.pipeline,
+            archive=hub.archive,
+            log=hub.log,
+            clock=hub.pipeline.clock,
+            authenticate=authenticate,
+        )
+    )
+    app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
+    app.include_router(registry_routes(hub.registry, authenticate))
+
+    @app.get("/healthz", tags=["operation"])
+    def healthz() -> dict[str, Any]:
+        """Say that the hub can read its database, and how many entries its log holds."""
+        return {"status": "ok", "log_size": hub.log.size()}
+
+    return app

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: `heliograph COMMAND --help` explains each command with an example.
+
+Commands import what they need when they run, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from hub.errors import HubError
+
+app = typer.Typer(
+    name="heliograph",
+    help="Government data exchange: certificates travel between departments instead of people.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+
+
+def main() -> None:
+    """Run the command line; a refusal is one line with its code and cure, and exit code 1."""
+    from hub.cli import administration, evidence, messages, serving, verifying
+    from hub.errors import HubError
+
+    serving.add_to(app)
+    verifying.add_to(app)
+    app.add_typer(evidence.app, name="evidence")
+    app.add_typer(messages.app, name="messages")
+    app.add_typer(administration.accounts, name="accounts")
+    app.add_typer(administration.registry, name="registry")
+    app.add_typer(administration.log, name="log")
+    try:
+        app()
+    except HubError as error:
+        _refuse(error)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _refuse(error: HubError) -> NoReturn:
+    from hub.errors import Language
+
+    if "--json" in sys.argv:
+        print_json({"code": error.code, "detail": error.detail, "culprit": error.culprit.value})
+    else:
+        typer.echo(f"{error.code}: {error.kind.message[Language.EN]}", err=True)
+        if error.detail:
+            typer.echo(f"  {error.detail}", err=True)
+        typer.echo(f"  {error.kind.cure[Language.EN]}", err=True)
+        typer.echo(f"  {error.kind.message[Language.ZH]}{error.kind.cure[Language.ZH]}", err=True)
+    sys.exit(1)

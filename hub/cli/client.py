@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub's HTTP interface as commands use it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import httpx2
+import typer
+
+from hub.errors import Culprit, ExchangeError, ReportedFaultError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HubUrl = Annotated[str, typer.Option("--hub", envvar="HELIOGRAPH_HUB", help="Where the hub answers.")]
+
+TOKEN_VARIABLE = "HELIOGRAPH_TOKEN"  # noqa: S105 - the variable's name, not a token
+_TIMEOUT_SECONDS = 60.0
+
+
+def call_hub(hub: str, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> httpx2.Response:
+    """Call the hub with the token of the environment variable `HELIOGRAPH_TOKEN`.
+
+    Raises:
+        SettingsError: `settings.secret_missing`, no token is set.
+        ExchangeError: `exchange.undeliverable`, the hub cannot be reached.
+        ReportedFaultError: the hub refused, with its own code.
+    """
+    token = os.environ.get(TOKEN_VARIABLE)
+    if not token:
+        raise SettingsError("settings.secret_missing", TOKEN_VARIABLE)
+    try:
+        response = httpx2.request(
+            method,
+            f"{hub}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"},
+            timeout=_TIMEOUT_SECONDS,
+        )
+    except httpx2.HTTPError as error:
+        raise ExchangeError("exchange.undeliverable", f"the hub at {hub}: {type(error).__name__}") from error
+    if response.is_error:
+        raise _reported(response)
+    return response
+
+
+def _reported(response: httpx2.Response) -> Exception:
+    try:
+        problem = response.json()
+        return ReportedFaultError(
+            problem["code"],
+            problem["detail"] or problem["title"],
+            culprit=Culprit(problem["culprit"]),
+            is_retryable=problem["retryable"],
+        )
+    except (ValueError, KeyError, TypeError):
+        return ExchangeError("exchange.undeliverable", f"the hub answered HTTP {response.status_code}")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`heliograph serve`, `heliograph gateway` and `heliograph demo`: processes that run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(serve)
+    app.command()(gateway)
+    app.command()(demo)
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="The hub's YAML file; see docs/configuration.md.")
+    ] = None,
+) -> None:
+    """Run the hub until it is stopped.
+
+    Example: heliograph serve --config hub.yaml
+    """
+    import uvicorn
+
+    from hub.app import build_app, build_hub
+    from hub.settings import load_settings
+
+    settings = load_settings(config)
+    hub = build_hub(settings)
+    typer.echo(f"The hub listens on http://{settings.host}:{settings.port}")
+    uvicorn.run(
+        build_app(hub),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+    )
+
+
+def gateway(
+    config: Annotated[Path, typer.Argument(help="The gateway's YAML file; see docs/configuration.md.")],
+) -> None:
+    """Run a department's gateway until it is stopped.
+
+    Example: heliograph gateway labour-bureau.yaml
+    """
+    import uvicorn
+
+    from adapters.server import GatewayProcess, build_gateway_app
+    from adapters.settings import load_gateway_settings
+
+    settings = load_gateway_settings(config)
+    process = GatewayProcess(settings)
+    typer.echo(f"The gateway of {settings.member} listens on http://{settings.host}:{settings.port}")
+    uvicorn.run(
+        build_gateway_app(process),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+    )
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="Where the demonstration keeps its keys, data and results.")
+    ] = Path("var/demo"),
+    *,
+    keep_serving: Annotated[
+        bool, typer.Option("--serve", help="Keep hub, gateways and stand-ins running afterwards.")
+    ] = False,
+) -> None:
+    """Let a disability-employment proof cross from the labour bureau to the federation.
+
+    Sets up a development PKI, a hub, three departments' gateways and stand-ins of their legacy systems, all
+    on loopback; asks for a proof as a caseworker; verifies what came; and leaves the files for a sceptic.
+
+    Example: heliograph demo --serve
+    """
+    from hub.demo import run_demo
+
+    run_demo(folder, keep_serving=keep_serving)
