@@ -41,6 +41,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "minimum": ("不得小于{limit}", "must not be less than {limit}"),
     "maximum": ("不得大于{limit}", "must not be greater than {limit}"),
 }
+_FORMATS: dict[str, tuple[str, str]] = {
+    "uscc": ("统一社会信用代码", "unified social credit code"),
+    "resident-id": ("公民身份号码", "resident id number"),
+    "service-id": ("服务标识", "service id"),
+    "message-id": ("报文标识", "message id"),
+    "calendar-day": ("日期", "day"),
+    "instant": ("时刻", "instant"),
+}
 _OTHER = ("不符合规则{keyword}", "the rule {keyword} is not kept")
 
 
@@ -66,10 +74,11 @@ class Violation:
 
     def describe(self, language: Language) -> str:
         """Say it to a person."""
-        chinese, english = _TEXTS.get(self.keyword, _OTHER)
-        text = chinese if language is Language.ZH else english
+        spoken = 0 if language is Language.ZH else 1
+        text = _TEXTS.get(self.keyword, _OTHER)[spoken]
+        limit = _FORMATS[self.limit][spoken] if self.limit in _FORMATS else self.limit
         place = " ".join(word for word in (self.part, self.pointer) if word)
-        return (f"{place}: " if place else "") + text.format(limit=self.limit, keyword=self.keyword)
+        return (f"{place}: " if place else "") + text.format(limit=limit, keyword=self.keyword)
 
 
 def pointer_of(path: Sequence[str | int]) -> str:

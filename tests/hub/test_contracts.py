@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hub.contracts import Contract, JsonValue, Violation, load_contracts, parse_json
+from hub.contracts.formats import FORMATS
 from hub.contracts.model import find_violations
 from hub.contracts.payloads import PayloadSyntaxError
 from hub.contracts.store import cross_check
@@ -201,8 +202,15 @@ def test_a_violation_is_told_in_both_languages() -> None:
     violation = Violation("request.json", "/year", "type", "integer")
     assert violation.describe(Language.ZH) == "request.json /year: 数据类型应为integer"
     assert violation.describe(Language.EN) == "request.json /year: the value must be of type integer"
-    assert "部分" not in Violation("a", "", "oneOf").describe(Language.ZH)
-    assert "oneOf" in Violation("a", "", "oneOf").describe(Language.EN)
+    assert Violation("a", "", "oneOf").describe(Language.ZH) == "a: 不符合规则oneOf"
+    assert Violation("a", "", "oneOf").describe(Language.EN) == "a: the rule oneOf is not kept"
+
+
+def test_every_format_a_contract_may_name_has_a_name_for_people() -> None:
+    for name in FORMATS:
+        violation = Violation("a", "/b", "format", name)
+        assert violation.describe(Language.ZH).startswith("a /b: 不是有效的")
+        assert name not in violation.describe(Language.ZH)
 
 
 ODD: list[JsonValue] = [None, True, -1, 7, 10**12, 1.5, "", "x", "2025-02-30", "9" * 18, [], {}, [1]]
