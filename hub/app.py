@@ -28,7 +28,7 @@ from hub.exchange import (
 from hub.identifiers import SubsystemId
 from hub.messagelog import MessageLog, NoteSigner, load_log_key
 from hub.problems import install_problems
-from hub.registry import Registry, registry_routes
+from hub.registry import Registry, load_registry_file, registry_routes
 from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     contracts = load_contracts(settings.contracts)
     engine = open_database(settings.database)
     writer = Writer(engine)
-    registry = Registry(engine, writer, clock)
+    registry = Registry(engine, writer, clock, contracts)
     if settings.registry is not None:
-        registry.apply_file(settings.registry, by="registry file")
+        registry.apply(load_registry_file(settings.registry), by="registry file")
     log_key = load_log_key(settings.log_key, settings.log_passphrase.get_secret_value().encode("utf-8"))
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
     interrupted = writer.run(release_interrupted)

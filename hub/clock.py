@@ -7,10 +7,14 @@ Only edges ask a clock; pure code is handed `now`.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Protocol
 
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+
+
+CHINA = timezone(timedelta(hours=8))
+"""China Standard Time, which has no summer time; days of the law are days here."""
 
 
 class Clock(Protocol):
@@ -47,6 +51,11 @@ class FixedClock:
 def to_milliseconds(instant: datetime) -> datetime:
     """Cut an instant to whole milliseconds."""
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def day_in_china(instant: datetime) -> date:
+    """Return the day it is in China at an instant."""
+    return instant.astimezone(CHINA).date()
 
 
 def format_instant(instant: datetime) -> str:

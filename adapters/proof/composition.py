@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from adapters.proof.counting import PersonMonth, count_months
 from adapters.proof.records import read_records
-from hub.clock import format_instant
+from hub.clock import day_in_china, format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from adapters.proof.rule import CountingRule
     from hub.contracts import JsonObject, JsonValue
     from hub.identifiers import ContractId, MemberId, MessageId, ServiceId
-
-CHINA = timezone(timedelta(hours=8))
-"""China Standard Time, which has no summer time; days of the law are days here."""
 
 _RATIO_PLACES = Decimal("0.000001")
 
@@ -93,7 +90,7 @@ def compose(  # noqa: PLR0913  # one argument for each thing the proof states
     if not 0 < required_ratio < 1 or required_ratio != required_ratio.quantize(_RATIO_PLACES):
         raise ValueError("the required ratio lies between 0 and 1 and has at most six places")
     records = read_records(employment, certificates, contributions)
-    verdicts = count_months(records, rule, reviewed_on=issued_at.astimezone(CHINA).date())
+    verdicts = count_months(records, rule, reviewed_on=day_in_china(issued_at))
     return {
         "proof_number": proof_number,
         "issuer": {"uscc": issuer.uscc, "name": issuer.name},

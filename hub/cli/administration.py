@@ -71,8 +71,10 @@ def plan_registry(
 
     Example: heliograph registry plan registry.yaml
     """
+    from hub.registry import load_registry_file
+
     with _hub(config) as hub:
-        changes = [str(change) for change in hub.registry.plan_file(file)]
+        changes = [str(change) for change in hub.registry.plan(load_registry_file(file))]
     if as_json:
         print_json(changes)
     else:
@@ -88,8 +90,10 @@ def apply_registry(
 
     Example: heliograph registry apply registry.yaml
     """
+    from hub.registry import load_registry_file
+
     with _hub(config) as hub:
-        changes = hub.registry.apply_file(file, by="command line")
+        changes = hub.registry.apply(load_registry_file(file), by="command line")
     typer.echo(f"{len(changes)} changes applied.")
 
 

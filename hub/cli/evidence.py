@@ -22,7 +22,7 @@ _FINAL = {"delivered", "failed"}
 
 
 @app.command()
-def request(  # noqa: PLR0913 - a request's fields, each an option
+def request(
     service: Annotated[str, typer.Option(help="The service to ask, <USCC>/<subsystem>/<service>.")],
     data: Annotated[str, typer.Option(help="The question as JSON, in the words of the service's contract.")],
     item: Annotated[str, typer.Option(help="Code of the power item or procedure it is needed for.")],

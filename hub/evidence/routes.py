@@ -90,7 +90,7 @@ def _add_requests(router: APIRouter, desk: EvidenceDesk, authenticate: Callable[
     async def ask(body: DraftBody, caller: Caller) -> RequestView:
         """Ask another department for evidence; the caller's own gateway signs and sends it."""
         caller.require(Role.CASEWORKER)
-        purpose = Purpose(**body.purpose.model_dump(), official=caller.name)
+        purpose = Purpose(**body.purpose.model_dump(), official=caller.subject)
         if not is_service_id(body.service):
             raise ExchangeError("exchange.request_invalid", "service is not a service id")
         return _view(await desk.draft(caller, ServiceId(body.service), body.request, purpose))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
+from hub.clock import day_in_china
 from hub.errors import ContractError, ExchangeError
 from hub.evidence import store
 from hub.evidence.model import EvidenceRequest, RequestState
@@ -19,7 +20,7 @@ from hub.identifiers import new_message_id
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from hub.accounts import Principal
     from hub.clock import Clock
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from hub.registry import Registry
 
 CLAIM_LIFETIME = timedelta(minutes=15)
-"""After this a draft whose gateway fell silent is handed out again; a second message with its id is refused."""
+"""After this a draft whose gateway fell silent is handed out again; a second message is refused."""
 
 _POLL_SECONDS = 0.5
 
@@ -63,9 +64,9 @@ class EvidenceDesk:
         if requester.subsystem is None:
             raise ExchangeError("exchange.request_invalid", "the account is bound to no subsystem")
         now = self.clock.now()
-        service = self.registry.service(service_id)
+        service = self.registry.require_service(service_id)
         self.registry.authorise(
-            consumer=requester.subsystem, service=service_id, purpose_item=purpose.item, on=now.date()
+            consumer=requester.subsystem, service=service_id, purpose_item=purpose.item, on=day_in_china(now)
         )
         contract = self.contracts.get(service.contract)
         if contract is None:
@@ -73,7 +74,7 @@ class EvidenceDesk:
         contract.check_request({"request.json": rfc8785.dumps(dict(data))})
         request = EvidenceRequest(
             id=new_message_id(now),
-            requester=requester.name,
+            requester=requester.subject,
             subsystem=requester.subsystem,
             service=service_id,
             contract=service.contract,
@@ -89,16 +90,16 @@ class EvidenceDesk:
 
     async def claim(self, subsystem: SubsystemId, *, wait_seconds: float) -> EvidenceRequest | None:
         """Hand the subsystem's oldest draft to its gateway, waiting for one if there is none."""
+
+        def take(connection: Connection) -> EvidenceRequest | None:
+            now = self.clock.now()
+            return store.claim(connection, subsystem, now, stale_before=now - CLAIM_LIFETIME)
+
         deadline = asyncio.get_running_loop().time() + wait_seconds
         while True:
             arrival = self._arrival(subsystem)
             arrival.clear()
-            now = self.clock.now()
-            claimed = await self.writer.run_async(
-                lambda connection: store.claim(  # noqa: B023 - run before the next turn
-                    connection, subsystem, now, stale_before=now - CLAIM_LIFETIME
-                )
-            )
+            claimed = await self.writer.run_async(take)
             remaining = deadline - asyncio.get_running_loop().time()
             if claimed is not None or remaining <= 0:
                 return claimed

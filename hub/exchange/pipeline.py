@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from hub.clock import day_in_china
 from hub.envelope import Kind, Limits, open_envelope, read_fault, require_binding, verify_signature
 from hub.errors import EnvelopeError, ExchangeError, HubError, TrustError
 from hub.exchange.model import (
@@ -136,7 +137,7 @@ class Pipeline:
         header = stage.request.header
         if header.service is None or header.purpose is None:
             raise TypeError("an opened request has a service and a purpose")
-        service = self.registry.service(header.service)
+        service = self.registry.require_service(header.service)
         if header.recipient != subsystem_of(header.service):
             raise ExchangeError("exchange.wrong_recipient", f"{header.recipient} for {header.service}")
         if header.contract != service.contract:
@@ -145,7 +146,7 @@ class Pipeline:
             consumer=header.sender,
             service=header.service,
             purpose_item=header.purpose.item,
-            on=stage.received_at.date(),
+            on=day_in_china(stage.received_at),
         )
         return advance(stage, Authorised, service=service, right=right)
 

@@ -95,6 +95,10 @@ class Validator:
             kept = self._remembered(key, at)
             return kept or self._remember(key, self._validate(chain, use, at))
 
+    def known(self, chain: Sequence[x509.Certificate], *, use: Use, at: datetime) -> ValidatedPath | None:
+        """Return what is remembered of a certificate, or None; never waits for anything."""
+        return self._remembered((use, chain[0]), at)
+
     def _remembered(self, key: tuple[Use, x509.Certificate], at: datetime) -> ValidatedPath | None:
         with self._lock:
             kept = self._kept.get(key)
@@ -126,15 +130,17 @@ class Validator:
         for certificate in path[1:]:
             rules.check_days(certificate, at)
             rules.check_strength(certificate, is_signer=False)
-        authority = self._approval(path, use, at)
+        rows = self._approvals(path, use, at)
         candidate.check_signatures(at)
         answers: list[RevocationAnswer] = []
         for position in range(len(path) - 2, -1, -1):
             answers += self._check_revocation(candidate, position, at)
-        return self._result(path, use, authority, tuple(answers), at)
+        return self._result(path, use, rows, tuple(answers), at)
 
-    def _approval(self, path: tuple[x509.Certificate, ...], use: Use, at: datetime) -> Authority:
-        """Find the row of the certificate's issuer, and of the root, and ask whether both hold."""
+    def _approvals(
+        self, path: tuple[x509.Certificate, ...], use: Use, at: datetime
+    ) -> tuple[Authority, Authority]:
+        """Find the rows of the certificate's issuer and of the root, and ask whether both hold."""
         anchor = self._trust_list.find(path[-1])
         authority = self._trust_list.find(path[1]) if len(path) > 1 else None
         if authority is None or anchor is None:
@@ -146,7 +152,7 @@ class Validator:
         if use not in authority.uses:
             detail = f"for {use}, the issuer of {describe(path[0])} is not approved"
             raise TrustError("trust.usage_not_allowed", detail)
-        return authority
+        return authority, anchor
 
     def _check_revocation(
         self, candidate: CandidatePath, position: int, at: datetime
@@ -179,7 +185,7 @@ class Validator:
         self,
         path: tuple[x509.Certificate, ...],
         use: Use,
-        authority: Authority,
+        rows: tuple[Authority, Authority],
         answers: tuple[RevocationAnswer, ...],
         at: datetime,
     ) -> ValidatedPath:
@@ -188,15 +194,15 @@ class Validator:
         ends = [certificate.not_valid_after_utc for certificate in path]
         ends += [answer.usable_until for answer in answers]
         ends += [instant + self._longest_age for instant in [at, *obtained]]
-        ends += [authority.approved_until] if authority.approved_until else []
+        ends += [row.approved_until for row in rows if row.approved_until]
         return ValidatedPath(
             path=path,
             use=use,
             member_id=_member_or_none(path[0]),
-            authority=authority,
+            authority=rows[0],
             revocation=answers,
             checked_at=at,
-            fresh_from=max(at - CLOCK_SKEW, authority.approved_from, *begins),
+            fresh_from=max(at - CLOCK_SKEW, *begins, *(row.approved_from for row in rows)),
             fresh_until=min(ends),
         )
 
