@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who takes part: members, their subsystems and services, and who may use what for which purpose.
+
+Nothing is allowed that is not granted. Every change is recorded with who made it.
+"""
+
+from hub.registry.model import (
+    ENTRY_TYPES,
+    AccessRight,
+    AccessRightId,
+    Action,
+    Change,
+    Member,
+    MemberStatus,
+    RecordedChange,
+    RegistryEntry,
+    Service,
+    Snapshot,
+    Subsystem,
+    Title,
+)
+from hub.registry.routes import registry_routes
+from hub.registry.rules import authorise
+from hub.registry.schemas import load_registry_file
+from hub.registry.service import Registry
+
+__all__ = [
+    "ENTRY_TYPES",
+    "AccessRight",
+    "AccessRightId",
+    "Action",
+    "Change",
+    "Member",
+    "MemberStatus",
+    "RecordedChange",
+    "Registry",
+    "RegistryEntry",
+    "Service",
+    "Snapshot",
+    "Subsystem",
+    "Title",
+    "authorise",
+    "load_registry_file",
+    "registry_routes",
+]

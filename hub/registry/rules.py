@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may use a service, and what a registry needs to be whole. Nothing is allowed that is not granted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.errors import AccessError, RegistryError
+from hub.identifiers import member_of, subsystem_of
+from hub.registry.model import (
+    KIND_NAMES,
+    AccessRight,
+    Change,
+    Member,
+    MemberStatus,
+    RegistryEntry,
+    Service,
+    Snapshot,
+    Subsystem,
+    key_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+    from datetime import date
+
+    from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
+
+
+def authorise(
+    rights: Iterable[AccessRight], consumer: SubsystemId, service: ServiceId, purpose_item: str, on: date
+) -> AccessRight:
+    """Return the right under which `consumer` may use `service` for a purpose on a day.
+
+    Raises:
+        AccessError: `access.service_not_granted`: there is no right that day;
+            `access.purpose_not_allowed`: there is one, for other purposes.
+    """
+    granted = [
+        right
+        for right in rights
+        if (right.consumer, right.service) == (consumer, service) and right.is_valid(on)
+    ]
+    if not granted:
+        raise AccessError("access.service_not_granted", f"{consumer} has no right to {service} on {on}")
+    for right in granted:
+        if purpose_item in right.purposes:
+            return right
+    raise AccessError(
+        "access.purpose_not_allowed", f"{consumer} has a right to {service}, for other purposes"
+    )
+
+
+def require_active_member(snapshot: Snapshot, member_id: MemberId) -> Member:
+    """Return a member that takes part.
+
+    Raises:
+        RegistryError: `registry.member_unknown` or `registry.member_inactive`.
+    """
+    member = snapshot.find(Member, member_id)
+    if member is None:
+        raise RegistryError("registry.member_unknown", member_id)
+    if member.status is not MemberStatus.ACTIVE:
+        raise RegistryError("registry.member_inactive", f"{member_id} is {member.status}")
+    return member
+
+
+def require_subsystem(snapshot: Snapshot, subsystem_id: SubsystemId) -> Subsystem:
+    """Return a subsystem.
+
+    Raises:
+        RegistryError: `registry.subsystem_unknown`.
+    """
+    subsystem = snapshot.find(Subsystem, subsystem_id)
+    if subsystem is None:
+        raise RegistryError("registry.subsystem_unknown", subsystem_id)
+    return subsystem
+
+
+def require_service(snapshot: Snapshot, service_id: ServiceId) -> Service:
+    """Return a service.
+
+    Raises:
+        RegistryError: `registry.service_unknown`.
+    """
+    service = snapshot.find(Service, service_id)
+    if service is None:
+        raise RegistryError("registry.service_unknown", service_id)
+    return service
+
+
+def require_references(
+    snapshot: Snapshot, entry: RegistryEntry, contracts: Container[ContractId] | None
+) -> None:
+    """Refuse an entry that names another one which is not there.
+
+    Args:
+        snapshot: the registry the entry would be in.
+        entry: what to check.
+        contracts: those that exist; None to let any be named.
+
+    Raises:
+        RegistryError: the code says what is unknown.
+    """
+    match entry:
+        case Subsystem():
+            if snapshot.find(Member, member_of(entry.id)) is None:
+                raise RegistryError("registry.member_unknown", f"{entry.id} is a system of no member")
+        case Service():
+            require_subsystem(snapshot, subsystem_of(entry.id))
+            if contracts is not None and entry.contract not in contracts:
+                raise RegistryError("registry.entry_invalid", f"contract: there is no {entry.contract}")
+        case AccessRight():
+            require_subsystem(snapshot, entry.consumer)
+            require_service(snapshot, entry.service)
+
+
+def apply_changes(
+    snapshot: Snapshot, changes: Iterable[Change], contracts: Container[ContractId] | None = None
+) -> Snapshot:
+    """Return the registry after the changes; its version counts them.
+
+    Raises:
+        RegistryError: an entry would name one that is not there; `registry.entry_in_use`: one that is removed
+            is still named.
+    """
+    entries = dict(snapshot.entries)
+    version = snapshot.version
+    changes = list(changes)
+    for change in changes:
+        version += 1
+        if change.after is None:
+            entries.pop(key_of(change.entry), None)
+        else:
+            entries[key_of(change.entry)] = change.after
+    after = Snapshot.of(entries.values(), version)
+    for change in changes:
+        if change.after is not None:
+            require_references(after, change.after, contracts)
+        else:
+            _require_unused(after, change.entry)
+    return after
+
+
+def differences(
+    snapshot: Snapshot, wanted: Iterable[RegistryEntry], *, removing_others: bool = False
+) -> list[Change]:
+    """Return the changes that turn a registry into the wanted one, in an order that can be followed.
+
+    Args:
+        snapshot: the registry as it is.
+        wanted: the entries as they should be.
+        removing_others: whether what is not wanted goes.
+    """
+    changes = []
+    keys = set()
+    for entry in wanted:
+        keys.add(key_of(entry))
+        before = snapshot.entries.get(key_of(entry))
+        if before != entry:
+            changes.append(Change(before, entry))
+    if removing_others:
+        changes += [Change(entry, None) for key, entry in snapshot.entries.items() if key not in keys]
+    return changes
+
+
+def removal(snapshot: Snapshot, entry: RegistryEntry) -> list[Change]:
+    """Return the change that removes an entry; none when it is gone already."""
+    before = snapshot.entries.get(key_of(entry))
+    return [] if before is None else [Change(before, None)]
+
+
+def _require_unused(snapshot: Snapshot, removed: RegistryEntry) -> None:
+    users = [
+        f"{KIND_NAMES[type(entry)]} {entry.id}"
+        for entry in snapshot.entries.values()
+        if _names(entry, removed)
+    ]
+    if users:
+        raise RegistryError("registry.entry_in_use", f"{removed.id} is named by {', '.join(users[:5])}")
+
+
+def _names(entry: RegistryEntry, other: RegistryEntry) -> bool:
+    match entry, other:
+        case Subsystem(), Member():
+            return member_of(entry.id) == other.id
+        case Service(), Subsystem():
+            return subsystem_of(entry.id) == other.id
+        case AccessRight(), Subsystem():
+            return entry.consumer == other.id
+        case AccessRight(), Service():
+            return entry.service == other.id
+        case _:
+            return False

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries as JSON and as a YAML file, read strictly: unknown fields, wrong types and doubles are refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from hub.errors import RegistryError
+from hub.registry.model import ENTRY_TYPES, EntryType, RegistryEntry, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+    from pathlib import Path
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+# The lists of a registry file, and what stands in them.
+_LISTS: Mapping[str, EntryType] = {
+    "members": ENTRY_TYPES["member"],
+    "subsystems": ENTRY_TYPES["subsystem"],
+    "services": ENTRY_TYPES["service"],
+    "access_rights": ENTRY_TYPES["access-right"],
+}
+
+
+def _adapter(kind: EntryType) -> TypeAdapter[RegistryEntry]:
+    kind.__pydantic_config__ = _STRICT  # type: ignore[union-attr]  # pydantic's own name for it
+    return TypeAdapter(kind)
+
+
+_ADAPTERS: Mapping[EntryType, TypeAdapter[RegistryEntry]] = {
+    kind: _adapter(kind) for kind in ENTRY_TYPES.values()
+}
+
+
+def read_entry(kind: EntryType, content: bytes | str) -> RegistryEntry:
+    """Read an entry from JSON.
+
+    Raises:
+        RegistryError: `registry.entry_invalid` or `registry.member_invalid`; the detail names the field.
+    """
+    try:
+        return _ADAPTERS[kind].validate_json(content)
+    except ValidationError as exc:
+        first = exc.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise RegistryError("registry.entry_invalid", f"{place}: {first['msg']}") from exc
+
+
+def write_entry(entry: RegistryEntry) -> dict[str, Any]:
+    """Write an entry as JSON values."""
+    written: dict[str, Any] = _ADAPTERS[type(entry)].dump_python(entry, mode="json")
+    return written
+
+
+def schema_of(kind: EntryType) -> dict[str, Any]:
+    """Return the JSON Schema of an entry."""
+    return _ADAPTERS[kind].json_schema()
+
+
+def load_registry_file(path: Path) -> tuple[RegistryEntry, ...]:
+    """Read the entries of a registry file.
+
+    It holds four lists: `members`, `subsystems`, `services` and `access_rights`.
+
+    Raises:
+        RegistryError: `registry.file_invalid`; the detail names the file and the place in it, for example
+            `services[2].gateway_url`.
+    """
+    try:
+        content = yaml.load(path.read_bytes(), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+    except (OSError, yaml.YAMLError) as exc:
+        raise RegistryError("registry.file_invalid", f"{path.name}: {_first_line(exc)}") from exc
+    if not isinstance(content, dict) or not all(isinstance(rows, list) for rows in content.values()):
+        raise RegistryError("registry.file_invalid", f"{path.name}: not a mapping of lists")
+    unknown = sorted(str(name) for name in content if name not in _LISTS)
+    if unknown:
+        raise RegistryError("registry.file_invalid", f"{path.name}: unknown list {unknown[0]}")
+    seen = set()
+    entries = []
+    for place, entry in _read_lists(path.name, content):
+        if key_of(entry) in seen:
+            raise RegistryError("registry.file_invalid", f"{place}.id: {entry.id} is there twice")
+        seen.add(key_of(entry))
+        entries.append(entry)
+    return tuple(entries)
+
+
+def _read_lists(file_name: str, content: Mapping[str, list[object]]) -> Iterator[tuple[str, RegistryEntry]]:
+    for name, kind in _LISTS.items():
+        for number, row in enumerate(content.get(name, [])):
+            place = f"{file_name}: {name}[{number}]"
+            if not isinstance(row, dict):
+                raise RegistryError("registry.file_invalid", f"{place}: not a mapping")
+            try:
+                yield place, read_entry(kind, json.dumps(row, default=_write_date))
+            except (RegistryError, TypeError) as exc:
+                detail = exc.detail if isinstance(exc, RegistryError) else str(exc)
+                raise RegistryError("registry.file_invalid", f"{place}.{detail}") from exc
+
+
+def _write_date(value: object) -> str:
+    # YAML knows dates; an instant is not one, and JSON has no other types a file could bring in.
+    if type(value) is dt.date:
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no place here")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).replace("\n", " ")[:300]
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, where YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen = set()
+        for key_node, _value in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key} is there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
