@@ -114,7 +114,7 @@ class ValidatedPath:
     Attributes:
         path: the certificate first, then its issuers, the root last.
         use: what it was checked for.
-        member_id: the member it speaks for; None where it names none, as time-stamping authorities do.
+        member_id: the member it speaks for; None where members do not matter, as for time stamps.
         authority: the approved authority that issued it.
         revocation: every answer that was relied on; stored, they let the check be repeated offline.
         checked_at: UTC; the instant the check was made for.

@@ -46,7 +46,13 @@ class OnlineRevocation:
     """
 
     def __init__(self, client: httpx2.Client | None = None, *, longest_age: timedelta = LONGEST_AGE) -> None:
-        self._client = client or httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        # Answers are minutes apart, so no connection is kept open between them.
+        self._client = client or httpx2.Client(
+            timeout=_TIMEOUT,
+            limits=httpx2.Limits(max_keepalive_connections=0),
+            follow_redirects=False,
+            trust_env=False,
+        )
         self._longest_age = longest_age
         self._answers: OrderedDict[tuple[str, bytes], RevocationAnswer] = OrderedDict()
         self._lock = threading.Lock()
@@ -135,17 +141,21 @@ class OnlineRevocation:
 
     def _post(self, url: str, body: bytes) -> bytes:
         headers = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
-        request = self._client.build_request("POST", url, content=body, headers=headers)
-        return self._send(request, _MOST_OCSP_BYTES)
+        return self._send("POST", url, _MOST_OCSP_BYTES, body, headers)
 
     def _get(self, url: str) -> bytes:
-        return self._send(self._client.build_request("GET", url), _MOST_CRL_BYTES)
+        return self._send("GET", url, _MOST_CRL_BYTES)
 
-    def _send(self, request: httpx2.Request, most_bytes: int) -> bytes:
-        url = str(request.url)
+    def _send(
+        self,
+        method: str,
+        url: str,
+        most_bytes: int,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> bytes:
         try:
-            response = self._client.send(request, stream=True)
-            try:
+            with self._client.stream(method, url, content=body, headers=headers) as response:
                 if response.status_code != httpx2.codes.OK:
                     raise TrustError("trust.revocation_unknown", f"{url} answered {response.status_code}")
                 content = bytearray()
@@ -156,9 +166,7 @@ class OnlineRevocation:
                             "trust.revocation_unknown", f"{url} sent more than {most_bytes} bytes"
                         )
                 return bytes(content)
-            finally:
-                response.close()
-        except httpx2.HTTPError as exc:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
             detail = f"{url} cannot be reached ({type(exc).__name__})"
             raise TrustError("trust.revocation_unknown", detail) from exc
 

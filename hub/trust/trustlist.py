@@ -75,7 +75,7 @@ class _Document(BaseModel):
 def _to_authority(row: _Row) -> Authority:
     try:
         certificate = x509.load_der_x509_certificate(b64decode(row.certificate, validate=True))
-    except (binascii.Error, ValueError) as exc:
+    except (binascii.Error, ValueError, x509.InvalidVersion) as exc:
         raise ValueError(f"the certificate of {row.name!r} is not base64 of DER") from exc
     return Authority(
         certificate=certificate,

@@ -17,10 +17,14 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+
 from hub.errors import TrustError
 from hub.trust import rules
 from hub.trust.answers import CLOCK_SKEW
-from hub.trust.model import RevocationPolicy, ValidatedPath
+from hub.trust.model import RevocationPolicy, Use, ValidatedPath
 from hub.trust.names import describe, member_of_certificate
 from hub.trust.pathfinder import CandidatePath, PathFinder, RevocationMissingError
 from hub.trust.revocation import LONGEST_AGE
@@ -29,15 +33,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from cryptography import x509
-
-    from hub.identifiers import MemberId
-    from hub.trust.model import Authority, RevocationAnswer, TrustList, Use
+    from hub.trust.model import Authority, RevocationAnswer, TrustList
     from hub.trust.ports import RevocationSource
 
 _MOST_PATHS_KEPT = 4096
 _LONGEST_CHAIN = 6
 _LOCKS = 16
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the two libraries raise on parts of a certificate that they read late."""
+
+_USES_OF_MEMBERS = frozenset({Use.ENVELOPE, Use.SEAL})
 
 
 class Validator:
@@ -82,7 +94,8 @@ class Validator:
             TrustError: which check failed, on which certificate: `trust.certificate_unreadable`,
                 `trust.certificate_expired`, `trust.certificate_not_yet_valid`, `trust.usage_not_allowed`,
                 `trust.algorithm_not_allowed`, `trust.unknown_authority`, `trust.path_invalid`,
-                `trust.certificate_revoked` or `trust.revocation_unknown`.
+                `trust.certificate_revoked`, `trust.revocation_unknown`, or for an envelope or seal
+                `trust.wrong_member` when the certificate names no member at all.
         """
         if not 0 < len(chain) <= _LONGEST_CHAIN:
             detail = f"{len(chain)} certificates were given, 1 to {_LONGEST_CHAIN} are possible"
@@ -93,7 +106,15 @@ class Validator:
             return kept
         with self._renewals[hash(key) % _LOCKS]:
             kept = self._remembered(key, at)
-            return kept or self._remember(key, self._validate(chain, use, at))
+            if kept:
+                return kept
+            try:
+                path = self._validate(chain, use, at)
+            except _UNREADABLE as exc:
+                digest = chain[0].fingerprint(hashes.SHA256()).hex()
+                detail = f"the certificate with SHA-256 {digest}, or one of its chain, cannot be read"
+                raise TrustError("trust.certificate_unreadable", detail) from exc
+            return self._remember(key, path)
 
     def known(self, chain: Sequence[x509.Certificate], *, use: Use, at: datetime) -> ValidatedPath | None:
         """Return what is remembered of a certificate, or None; never waits for anything."""
@@ -168,6 +189,8 @@ class Validator:
             RevocationPolicy.CRL: [self._source.crl_answers],
         }.get(policy, [self._source.ocsp_answers, self._source.crl_answers])
         for ask in sources:
+            if policy is not RevocationPolicy.BOTH:
+                answers = []  # What did not suffice is no part of what is relied on.
             try:
                 answers += ask(certificate, issuer, at)
             except TrustError as exc:
@@ -198,18 +221,10 @@ class Validator:
         return ValidatedPath(
             path=path,
             use=use,
-            member_id=_member_or_none(path[0]),
+            member_id=member_of_certificate(path[0]) if use in _USES_OF_MEMBERS else None,
             authority=rows[0],
             revocation=answers,
             checked_at=at,
             fresh_from=max(at - CLOCK_SKEW, *begins, *(row.approved_from for row in rows)),
             fresh_until=min(ends),
         )
-
-
-def _member_or_none(certificate: x509.Certificate) -> MemberId | None:
-    """Return the member a certificate speaks for; time-stamping authorities and the like speak for none."""
-    try:
-        return member_of_certificate(certificate)
-    except TrustError:
-        return None
