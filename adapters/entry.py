@@ -27,7 +27,7 @@ _Settings = TypeVar("_Settings", bound="ConnectionSettings")
 class ConnectionSettings(BaseModel):
     """What every protocol's connection settings have in common: exact types, nothing unknown."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
 class OutcomeCode(StrEnum):
@@ -51,7 +51,7 @@ class Translation:
     """Both directions between the contract and one legacy system.
 
     The request's expressions see `request` and `call`; the answer's see `answer`, `request` and `call`.
-    `call` has `message_id`, `sender`, `service`, and for the answer `retrieved_at`.
+    `call` has `message_id`, `sender`, `service`, `purpose`, and for the answer `retrieved_at`.
     """
 
     request: ObjectMapping
@@ -59,13 +59,18 @@ class Translation:
     outcomes: tuple[Outcome, ...]
     clock: Clock
 
-    def to_system(self, request: JsonObject, call: Call) -> JsonObject:
+    def to_system(self, request: JsonObject, call: Call, *, item: JsonValue = None) -> JsonObject:
         """Return the request in the legacy system's words.
+
+        Args:
+            request: the contract's request.
+            call: who asks, and for what.
+            item: the element in hand, where the system is asked once for each.
 
         Raises:
             AdapterError: the request cannot be mapped.
         """
-        return self.request.apply({"request": request, "call": _facts(call)})
+        return self.request.apply({"request": request, "call": _facts(call), "item": item})
 
     def to_contract(self, answer: JsonValue, request: JsonObject, call: Call) -> JsonObject:
         """Return the legacy system's answer in the contract's words.
@@ -84,7 +89,18 @@ class Translation:
 
 
 def _facts(call: Call) -> dict[str, JsonValue]:
-    return {"message_id": call.message_id, "sender": call.sender, "service": call.service}
+    return {
+        "message_id": call.message_id,
+        "sender": call.sender,
+        "service": call.service,
+        "purpose": {
+            "item": call.purpose.item,
+            "case": call.purpose.case,
+            "legal_basis": call.purpose.legal_basis,
+            "official": call.purpose.official,
+            "post": call.purpose.post,
+        },
+    }
 
 
 @dataclass(frozen=True)

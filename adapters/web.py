@@ -11,6 +11,7 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 
@@ -139,3 +140,12 @@ def _tls_context(tls: TlsSettings, at: str) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as exc:
         raise AdapterError("adapter.configuration_invalid", f"{at}.connection.tls: {exc}") from exc
     return context
+
+
+def with_port(address: str, port: int | None) -> str:
+    """Return the address with another TCP port, or unchanged without one."""
+    if port is None:
+        return address
+    parts = urlsplit(address)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return urlunsplit(parts._replace(netloc=f"{host}:{port}"))

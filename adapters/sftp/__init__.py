@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Legacy systems that exchange files: a request file in, an answer file with its `.sha256` out.
+
+adapter    drops the request, waits for the answer, maps it, archives it
+settings   what the description says about server, folders and file formats
+session    one SFTP session: pinned host key, atomic publishing, reading only finished files
+"""
+
+from adapters.sftp.adapter import SftpAdapter
+
+__all__ = ["SftpAdapter"]

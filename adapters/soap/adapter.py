@@ -16,9 +16,9 @@ from zeep.wsse.username import UsernameToken
 
 from adapters.ports import Answer, Call, JsonObject, JsonValue
 from adapters.soap.results import to_json
-from adapters.soap.settings import PasswordType, SoapSettings, with_port
+from adapters.soap.settings import PasswordType, SoapSettings
 from adapters.soap.wire import Wire
-from adapters.web import WebClient
+from adapters.web import WebClient, with_port
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
 from typing import Annotated, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -17,7 +17,7 @@ from adapters.references import (  # noqa: TC001 - pydantic reads the annotation
     ReferredText,
     SecretReference,
 )
-from adapters.web import TlsSettings
+from adapters.web import TlsSettings, with_port
 
 
 class PasswordType(StrEnum):
@@ -77,12 +77,3 @@ class SoapSettings(ConnectionSettings):
     def wsdl_location(self, folder: Path) -> str:
         """Return the address or the absolute path of the WSDL."""
         return with_port(self.wsdl, self.port) if self.is_remote() else str((folder / self.wsdl).resolve())
-
-
-def with_port(address: str, port: int | None) -> str:
-    """Return the address with another TCP port, or unchanged without one."""
-    if port is None:
-        return address
-    parts = urlsplit(address)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return urlunsplit(parts._replace(netloc=f"{host}:{port}"))

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ask a file-exchanging system and answer in the contract's words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from adapters.bodies import read_csv, read_json, write_csv
+from adapters.ports import Answer, Call, JsonObject, JsonValue
+from adapters.sftp.session import Deadline, Session, opened, parse_host_keys, read_private_key
+from adapters.sftp.settings import FileFormat, FileSettings, SftpSettings
+from hub.errors import AdapterError
+
+if TYPE_CHECKING:
+    from adapters.entry import ServiceEntry
+
+
+class SftpAdapter:
+    """One kind of request and answer file on one SFTP server.
+
+    The request mapping gives one CSV row, or `rows`, or the JSON document. The answer's expressions see
+    `answer.rows` (CSV) or `answer.document` (JSON), and `answer.file` with `name`, `sha256` and `rows`.
+
+    Args:
+        entry: the service as described.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, the description cannot be used.
+    """
+
+    def __init__(self, entry: ServiceEntry) -> None:
+        self._entry = entry
+        self._translation = entry.translation
+        self._settings = settings = entry.settings(SftpSettings)
+        try:
+            self._host_keys = parse_host_keys(settings.host_keys)
+            passphrase = settings.passphrase.reveal() if settings.passphrase else None
+            private = settings.private_key
+            self._key = read_private_key(private.reveal(), passphrase) if private else None
+        except ValueError as exc:
+            raise AdapterError("adapter.configuration_invalid", f"{entry.at}.connection: {exc}") from exc
+
+    def answer(self, request: JsonObject, call: Call) -> Answer:
+        """Drop the request file and wait for the answer file; see `adapters.ports.Adapter`."""
+        settings = self._settings
+        content = _written(self._translation.to_system(request, call), settings.request)
+        request_name = settings.request.name.replace("{message_id}", call.message_id)
+        answer_name = settings.answer.name.replace("{message_id}", call.message_id)
+        deadline = Deadline(self._entry.seconds_for(call))
+        with opened(settings, self._host_keys, self._key, deadline) as session:
+            if settings.request.sidecar:
+                digest = hashlib.sha256(content).hexdigest()
+                session.publish(
+                    settings.inbox, f"{request_name}.sha256", f"{digest}  {request_name}\n".encode()
+                )
+            session.publish(settings.inbox, request_name, content)
+            answer, digest = self._fetch(session, answer_name)
+            read = _read(answer, settings.answer, answer_name, digest)
+            data = self._translation.to_contract(read, request, call)
+            # Only what was understood counts as processed; everything else stays where people look for it.
+            self._put_away(session, answer_name)
+        return Answer(data)
+
+    def close(self) -> None:
+        """Nothing stays open between calls."""
+
+    def _fetch(self, session: Session, name: str) -> tuple[bytes, str]:
+        try:
+            return session.wait_for(self._settings.outbox, name)
+        except AdapterError as exc:
+            if exc.code == "adapter.file_damaged":
+                # A file written again has to be seen, and this one kept for whoever looks into it.
+                self._put_away(session, name, suffix=".damaged")
+            raise
+
+    def _put_away(self, session: Session, name: str, *, suffix: str = "") -> None:
+        for each in (f"{name}.sha256", name):
+            session.archive(self._settings.outbox, each, self._settings.archive, suffix=suffix)
+
+
+def _written(words: JsonObject, form: FileSettings) -> bytes:
+    if form.format is FileFormat.JSON:
+        return json.dumps(words, ensure_ascii=False).encode(form.encoding)
+    rows = words.get("rows")
+    table = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else [words]
+    return write_csv(table, encoding=form.encoding, delimiter=form.delimiter)
+
+
+def _read(content: bytes, form: FileSettings, name: str, digest: str) -> JsonObject:
+    if form.format is FileFormat.JSON:
+        document: JsonValue = read_json(content, form.encoding)
+        count = len(document) if isinstance(document, list) else 1
+        return {"document": document, "file": {"name": name, "sha256": digest, "rows": count}}
+    rows = read_csv(content, encoding=form.encoding, delimiter=form.delimiter, columns=form.columns)
+    return {"rows": rows, "file": {"name": name, "sha256": digest, "rows": len(rows)}}

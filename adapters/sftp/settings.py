@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a description says about an SFTP server, its folders and the files in them."""
+
+from __future__ import annotations
+
+import codecs
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from adapters.entry import ConnectionSettings
+from adapters.references import (  # noqa: TC001 - pydantic reads the annotations
+    ReferredPort,
+    ReferredText,
+    SecretReference,
+)
+
+
+class FileFormat(StrEnum):
+    """How a file is written."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+def _encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError as exc:
+        raise ValueError("no such encoding") from exc
+    return name
+
+
+def _file_name(template: str) -> str:
+    name = template.replace("{message_id}", "")
+    if "/" in name or "{" in name or template.startswith(".") or template == name:
+        raise ValueError("a file name holds {message_id}, no folder, and does not start with a dot")
+    return template
+
+
+class FileSettings(ConnectionSettings):
+    """One kind of file.
+
+    Attributes:
+        name: with `{message_id}`, so that no two requests share a file.
+        columns: of a CSV answer without a heading line.
+        sidecar: whether a request is published with its `.sha256`; answers always need theirs.
+    """
+
+    name: Annotated[str, AfterValidator(_file_name)]
+    format: Annotated[FileFormat, Field(strict=False)] = FileFormat.CSV
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    columns: tuple[str, ...] | None = Field(default=None, strict=False)
+    sidecar: bool = True
+
+
+class SftpSettings(ConnectionSettings):
+    """An SFTP connection.
+
+    Attributes:
+        host_keys: the server's public keys as `ssh-ed25519 AAAA…`; any other key is refused.
+        private_key: OpenSSH or PEM text; with `passphrase` where it is encrypted.
+        inbox: where requests go.
+        outbox: where answers appear.
+        archive: where processed answers go; files are never deleted.
+        poll_seconds: how often the outbox is looked into.
+        settle_seconds: how long a file that does not match its digest has to stay unchanged before it is
+            called damaged and not merely unfinished.
+    """
+
+    host: ReferredText
+    port: ReferredPort = 22
+    host_keys: Annotated[tuple[ReferredText, ...], Field(min_length=1, strict=False)]
+    username: ReferredText
+    password: SecretReference | None = None
+    private_key: SecretReference | None = None
+    passphrase: SecretReference | None = None
+    inbox: str
+    outbox: str
+    archive: str
+    request: FileSettings
+    answer: FileSettings
+    poll_seconds: Annotated[float, Field(ge=0.02, le=60)] = 0.2
+    settle_seconds: Annotated[float, Field(ge=0.1, le=600)] = 2.0
+    max_answer_bytes: Annotated[int, Field(ge=1024, le=500_000_000)] = 50_000_000
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.password is None) == (self.private_key is None):
+            raise ValueError("sign in with either a password or a private_key")
+        if len({self.inbox.rstrip("/"), self.outbox.rstrip("/"), self.archive.rstrip("/")}) != 3:
+            raise ValueError("inbox, outbox and archive are three folders")
+        return self
