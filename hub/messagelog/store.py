@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     Index,
     Integer,
     LargeBinary,
     Table,
     Text,
+    bindparam,
     func,
     insert,
     select,
@@ -70,6 +72,15 @@ _POSTGRESQL_LOCK = 7_516_192_768
 _MOST_PARAMETERS = 500
 
 
+# Built once: building a statement takes longer than running it.
+_SIZE = select(func.max(log_entries.c.leaf_index))
+_KEYS: BindParameter[int] = bindparam("keys", expanding=True)
+_LEAF_HASHES = select(log_entries.c.leaf_index, log_entries.c.leaf_hash).where(
+    log_entries.c.leaf_index.in_(_KEYS)
+)
+_NODE_HASHES = select(log_nodes.c.position, log_nodes.c.hash).where(log_nodes.c.position.in_(_KEYS))
+
+
 class NewLeaf(NamedTuple):
     """An entry on its way into the table."""
 
@@ -90,7 +101,7 @@ def lock_tree(connection: Connection) -> None:
 
 def read_size(connection: Connection) -> int:
     """Return the number of entries: one more than the last index."""
-    last = connection.execute(select(func.max(log_entries.c.leaf_index))).scalar_one()
+    last = connection.execute(_SIZE).scalar_one()
     return 0 if last is None else last + 1
 
 
@@ -111,11 +122,9 @@ def read_hashes(connection: Connection, subtrees: Iterable[Subtree]) -> dict[Sub
     leaves = {subtree.number: subtree for subtree in wanted if subtree.level == 0}
     nodes = {subtree.position: subtree for subtree in wanted if subtree.level > 0}
     found = {}
-    for table, keys in ((log_entries, leaves), (log_nodes, nodes)):
-        key = table.primary_key.columns[0]
-        column = table.c.leaf_hash if table is log_entries else table.c.hash
+    for query, keys in ((_LEAF_HASHES, leaves), (_NODE_HASHES, nodes)):
         for some in _portions(list(keys)):
-            rows = connection.execute(select(key, column).where(key.in_(some)))
+            rows = connection.execute(query, {"keys": some})
             found.update({keys[number]: value for number, value in rows})
     if len(found) != len(wanted):
         raise LogError("log.corrupt", f"{len(wanted) - len(found)} hashes of the tree are missing")
