@@ -19,7 +19,8 @@ from hub.trust.model import (
 )
 from hub.trust.names import describe, member_of_certificate
 from hub.trust.ports import RevocationSource, SigningKey
-from hub.trust.revocation import OnlineRevocation, StoredRevocation
+from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
+from hub.trust.revocation import HeldRevocation, OnlineRevocation, StoredRevocation
 from hub.trust.signing import load_signing_key
 from hub.trust.trustlist import load_trust_list
 from hub.trust.validation import Validator
@@ -27,17 +28,21 @@ from hub.trust.validation import Validator
 __all__ = [
     "AnswerKind",
     "Authority",
+    "HeldRevocation",
     "OnlineRevocation",
     "RevocationAnswer",
     "RevocationPolicy",
     "RevocationSource",
     "SignatureAlgorithm",
     "SigningKey",
+    "StepRecorder",
     "StoredRevocation",
     "TrustList",
     "Use",
     "ValidatedPath",
     "Validator",
+    "VerificationReport",
+    "VerificationStep",
     "algorithm_for",
     "describe",
     "is_signature_valid",

@@ -18,7 +18,7 @@ from hub.errors import TrustError
 from hub.trust.answers import CLOCK_SKEW, is_current, read_crl, read_ocsp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -171,19 +171,20 @@ class OnlineRevocation:
             raise TrustError("trust.revocation_unknown", detail) from exc
 
 
-class StoredRevocation:
-    """Answers out of a folder, for checking offline what was true at an earlier instant.
+class HeldRevocation:
+    """Answers at hand, for checking offline what was true at an earlier instant.
 
     Args:
-        folder: `*.ocsp` and `*.crl`, in DER, as the hub stores them beside a message. Read once.
+        ocsp_responses: in DER.
+        crls: in DER.
 
     Raises:
-        TrustError: `trust.revocation_unknown` when a CRL in it cannot be read.
+        TrustError: `trust.revocation_unknown` when a CRL cannot be read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._responses = [path.read_bytes() for path in sorted(folder.glob("*.ocsp"))]
-        self._crls = [read_crl(path.read_bytes()) for path in sorted(folder.glob("*.crl"))]
+    def __init__(self, ocsp_responses: Iterable[bytes], crls: Iterable[bytes]) -> None:
+        self._responses = list(ocsp_responses)
+        self._crls = [read_crl(der) for der in crls]
 
     def ocsp_answers(
         self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
@@ -203,6 +204,23 @@ class StoredRevocation:
         del issuer
         return tuple(
             answer for name, answer in self._crls if name == certificate.issuer and is_current(answer, at)
+        )
+
+
+class StoredRevocation(HeldRevocation):
+    """Answers out of a folder.
+
+    Args:
+        folder: `*.ocsp` and `*.crl`, in DER, as the hub stores them beside a message. Read once.
+
+    Raises:
+        TrustError: `trust.revocation_unknown` when a CRL in it cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            [path.read_bytes() for path in sorted(folder.glob("*.ocsp"))],
+            [path.read_bytes() for path in sorted(folder.glob("*.crl"))],
         )
 
 
