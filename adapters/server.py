@@ -27,13 +27,13 @@ from hub.identifiers import MemberId, ServiceId, SubsystemId, subsystem_of
 from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
 
     from adapters.configuration import ConfiguredAdapter
     from adapters.entry import ServiceEntry
-    from adapters.ports import Adapter
+    from adapters.ports import Adapter, JsonObject
     from adapters.settings import GatewaySettings, KeySettings
     from hub.contracts import Contract
     from hub.identifiers import ContractId
@@ -51,11 +51,10 @@ class GatewayProcess:
         self._trust_list = load_trust_list(settings.trust_list)
         self._validator = Validator(self._trust_list, OnlineRevocation())
         self._http = httpx2.Client(follow_redirects=False)
-        self._services: Mapping[ServiceId, ConfiguredAdapter] = {}
-        if settings.services is not None:
-            self._services = load_adapters(
-                settings.services, factories={"proof": self._proof_adapter}, clock=self._clock
-            )
+        self._services: dict[ServiceId, ConfiguredAdapter] = {}
+        for file in settings.services:
+            factories = {"proof": self._proof_adapter}
+            self._services |= load_adapters(file, factories=factories, clock=self._clock)
         self.gateway = Gateway(
             subsystems=frozenset(map(SubsystemId, settings.subsystems)),
             key=self._key,
@@ -98,6 +97,13 @@ class GatewayProcess:
         for service in self._services.values():
             service.adapter.close()
         self._http.close()
+
+    def _issuer(self) -> Callable[[JsonObject], bytes]:
+        """Return what typesets a proof and puts this member's seal on it."""
+        # Typesetting and sealing are loaded only where documents are issued.
+        from hub.documents import typeset_proof  # noqa: PLC0415
+
+        return typeset_proof
 
     def _proof_adapter(self, entry: ServiceEntry) -> Adapter:
         parts = ProofParts(

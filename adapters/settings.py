@@ -71,7 +71,7 @@ class GatewaySettings(_Settings):
         subsystems: the member's subsystems this gateway answers and asks for.
         hub_url: where the hub answers.
         hub_member: whose receipts are believed.
-        services: the adapters' YAML file; None for a gateway that only asks.
+        services: the adapters' YAML files; none for a gateway that only asks.
         data_folder: where finished exchanges of drafts are put.
     """
 
@@ -85,7 +85,7 @@ class GatewaySettings(_Settings):
     seal: SealSettings | None = None
     trust_list: ReferredPath
     contracts: ReferredPath
-    services: ReferredPath | None = None
+    services: list[ReferredPath] = []
     drafts: list[DraftSettings] = []
     data_folder: ReferredPath
 

@@ -20,6 +20,7 @@ from adapters.hubclient import Question
 from adapters.ports import Answer, Document
 from adapters.proof.composition import Party, SourceReference, compose
 from adapters.proof.numbering import certificate_identifier
+from adapters.proof.records import person_batches
 from adapters.proof.rule import load_counting_rule
 from adapters.references import ReferredPath
 from hub.identifiers import ContractId, MemberId, ServiceId, is_service_id
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.contracts import Contract
 
-_MOST_PERSONS_A_QUESTION = 500
 _EMPLOYMENT = ContractId("employment-record/v1")
 _CERTIFICATES = ContractId("disability-certificate/v1")
 _CONTRIBUTIONS = ContractId("contribution-record/v1")
@@ -142,16 +142,10 @@ class ProofAdapter:
         )
         return data, source
 
-    def _ask_certificates(self, call: Call, employment: Mapping[str, Any]) -> list[VerifiedAnswer]:
-        persons = sorted({worker["person_id"] for worker in employment["workers"]})
+    def _ask_certificates(self, call: Call, employment: JsonObject) -> list[VerifiedAnswer]:
         return [
-            self._ask(
-                call,
-                self._settings.certificates,
-                _CERTIFICATES,
-                {"person_ids": persons[start : start + _MOST_PERSONS_A_QUESTION]},
-            )
-            for start in range(0, len(persons), _MOST_PERSONS_A_QUESTION)
+            self._ask(call, self._settings.certificates, _CERTIFICATES, {"person_ids": list(persons)})
+            for persons in person_batches(employment)
         ]
 
     def _ask(self, call: Call, service: str, contract: ContractId, data: Mapping[str, Any]) -> VerifiedAnswer:

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens in the demonstration: a caseworker asks, three departments answer, a sceptic checks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from hub.cli.client import TOKEN_VARIABLE, call_hub
+from hub.clock import SystemClock, day_in_china
+from hub.demo.console import Steps
+from hub.demo.preparation import (
+    LABOUR_BUREAU,
+    DemoFolder,
+    Prepared,
+    ensure_pki,
+    prepare,
+)
+from hub.demo.processes import all_running, wait_for_file, wait_for_http
+from hub.errors import Language
+from hub.evidence.verification import render_report, report_to_json, verify_file
+from hub.trust import AnswerKind, OnlineRevocation, Use, Validator, load_trust_list
+
+if TYPE_CHECKING:
+    from hub.trust import VerificationReport
+
+EMPLOYER = "91510108MA6C00001C"
+SERVICE = f"{LABOUR_BUREAU}/employment/disability-employment-proof"
+PURPOSE = {
+    "item": "000788002000",
+    "case": "CBJ-2026-000017",
+    "legal_basis": "残疾人就业保障金征收使用管理办法（财税〔2015〕72号）第八条",
+    "post": "残保金审核岗",
+}
+_FILES = ("request.asice", "response.asice", "receipt.asice", "proof.pdf")
+_ANSWER_SECONDS = 60.0
+
+
+def run_demo(folder: Path, *, keep_serving: bool) -> None:
+    """Run the demonstration.
+
+    Args:
+        folder: keeps everything; made when absent.
+        keep_serving: keep the processes running until interrupted.
+
+    Raises:
+        HubError: a step was refused.
+        StartError: a process did not come up.
+    """
+    steps = Steps()
+    demo = DemoFolder(folder.resolve())
+    with steps.step("准备开发用证书", "Prepare the development PKI"):
+        pki = ensure_pki(demo)
+    with steps.step("写入配置和令牌", "Write configurations, a fresh log and tokens"):
+        prepared = prepare(demo, pki)
+    with ExitStack() as stack:
+        _start(steps, prepared, stack)
+        os.environ[TOKEN_VARIABLE] = prepared.caseworker_token
+        with steps.step("获取吊销信息", "Fetch revocation answers, to be kept with the evidence"):
+            _keep_revocation(prepared)
+        with steps.step("经办人申请证明，三部门应答", "A caseworker asks; three departments answer"):
+            request_id = _ask(prepared)
+        with steps.step("取回容器和文书", "Fetch the containers and the document"):
+            _fetch(prepared, request_id)
+        with steps.step("取日志检查点和包含证明", "Fetch the log's checkpoint and inclusion proofs"):
+            exchanges = _prove(prepared, request_id)
+        with steps.step("离线验证", "Verify everything offline"):
+            reports = _verify(prepared)
+        _summarise(steps, prepared, exchanges, reports)
+        if keep_serving:
+            _serve(steps, prepared)
+    if not all(report.is_valid for report in reports.values()):
+        raise SystemExit(1)
+
+
+def _start(steps: Steps, prepared: Prepared, stack: ExitStack) -> None:
+    logs, stand_ins, environment = prepared.folder.logs, prepared.folder.stand_ins, prepared.environment
+    with steps.step(
+        "启动证书服务和业务系统替身", "Start the PKI's services and the legacy systems' stand-ins"
+    ):
+        processes = stack.enter_context(
+            all_running(
+                {
+                    "pki": ["-m", "adapters.simulators.pki", str(prepared.pki.folder)],
+                    "stand-ins": ["-m", "adapters.simulators", "--folder", str(stand_ins)],
+                },
+                logs=logs,
+                environment=environment,
+            )
+        )
+        wait_for_http(processes["pki"], prepared.pki.url, log=logs / "pki.log")
+        wait_for_file(processes["stand-ins"], stand_ins / "ports.json", log=logs / "stand-ins.log")
+    environment = {**environment, **json.loads((stand_ins / "environment.json").read_text(encoding="utf-8"))}
+    with steps.step("启动枢纽和三个前置机", "Start the hub and three gateways"):
+        processes = stack.enter_context(all_running(_services(prepared), logs=logs, environment=environment))
+        for name, port in _listening(prepared).items():
+            wait_for_http(processes[name], f"http://127.0.0.1:{port}/healthz", log=logs / f"{name}.log")
+
+
+def _services(prepared: Prepared) -> dict[str, list[str]]:
+    folder, cli = prepared.folder, ["-m", "hub.cli"]
+    return {
+        "hub": [*cli, "serve", "--config", str(folder.hub_config)],
+        **{
+            f"gateway-{name}": [*cli, "gateway", str(folder.gateway_config(name))]
+            for name in ("labour-bureau", "federation", "social-insurance")
+        },
+    }
+
+
+def _listening(prepared: Prepared) -> dict[str, int]:
+    ports = prepared.ports
+    return {
+        "hub": ports.hub,
+        "gateway-labour-bureau": ports.labour_gateway,
+        "gateway-federation": ports.federation_gateway,
+        "gateway-social-insurance": ports.social_insurance_gateway,
+    }
+
+
+def _keep_revocation(prepared: Prepared) -> None:
+    """Keep what the authorities say today, so that the evidence can be verified offline for ever."""
+    folder = prepared.folder.out / "revocation"
+    folder.mkdir()
+    validator = Validator(load_trust_list(prepared.pki.trust_list), OnlineRevocation())
+    suffixes = {AnswerKind.OCSP: "ocsp", AnswerKind.CRL: "crl"}
+    for label in ("hub-sign", "labour-sign", "federation-sign"):
+        chain = x509.load_pem_x509_certificates(prepared.pki.chain(label).read_bytes())
+        path = validator.validate(chain, use=Use.ENVELOPE, at=SystemClock().now())
+        for number, answer in enumerate(path.revocation):
+            (folder / f"{label}-{number}.{suffixes[answer.kind]}").write_bytes(answer.der)
+    root = path.path[-1].public_bytes(Encoding.PEM)
+    intermediates = {certificate.public_bytes(Encoding.PEM) for certificate in path.path[1:-1]}
+    (prepared.folder.out / "authorities.pem").write_bytes(root + b"".join(sorted(intermediates)))
+    shutil.copyfile(prepared.pki.trust_list, prepared.folder.out / "trust-list.json")
+
+
+def _ask(prepared: Prepared) -> str:
+    hub = _hub_url(prepared)
+    year = day_in_china(SystemClock().now()).year
+    body = {"service": SERVICE, "request": {"employer": EMPLOYER, "year": year}, "purpose": PURPOSE}
+    shown = call_hub(hub, "POST", "/api/v1/evidence/requests", body=body).json()
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while shown["state"] not in {"delivered", "failed"} and time.monotonic() < deadline:
+        time.sleep(0.05)
+        shown = call_hub(hub, "GET", f"/api/v1/evidence/requests/{shown['id']}").json()
+    if shown["state"] != "delivered":
+        raise SystemExit(f"The request is {shown['state']}: {shown['code']} {shown['detail'] or ''}")
+    request_id: str = shown["id"]
+    return request_id
+
+
+def _fetch(prepared: Prepared, request_id: str) -> None:
+    hub, out = _hub_url(prepared), prepared.folder.out
+    base = f"/api/v1/evidence/requests/{request_id}"
+    for part, name in zip(("request", "answer", "receipt"), _FILES, strict=False):
+        (out / name).write_bytes(call_hub(hub, "GET", f"{base}/containers/{part}").content)
+    for name in ("proof.pdf", "response.json"):
+        (out / name).write_bytes(call_hub(hub, "GET", f"{base}/documents/{name}").content)
+
+
+def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
+    hub, out = _hub_url(prepared), prepared.folder.out
+    os.environ[TOKEN_VARIABLE] = prepared.auditor_token
+    exchanges: list[dict[str, Any]] = call_hub(
+        hub, "GET", f"/api/v1/messages?conversation={request_id}"
+    ).json()
+    proofs = call_hub(hub, "GET", f"/api/v1/log/proofs/{request_id}").json()
+    (out / "log-proofs.json").write_text(json.dumps(proofs, indent=2), encoding="utf-8")
+    (out / "checkpoint.txt").write_text(call_hub(hub, "GET", "/log/checkpoint").text, encoding="utf-8")
+    return exchanges
+
+
+def _verify(prepared: Prepared) -> dict[str, VerificationReport]:
+    out = prepared.folder.out
+    trust_list = load_trust_list(out / "trust-list.json")
+    now = SystemClock().now()
+    reports = {name: verify_file(out / name, trust_list, out / "revocation", at=now) for name in _FILES}
+    as_json = {name: report_to_json(report) for name, report in reports.items()}
+    (out / "verification-report.json").write_text(
+        json.dumps(as_json, ensure_ascii=False, indent=2), encoding="utf-8"
+    )
+    as_text = "\n\n".join(
+        render_report(report, language)
+        for report in reports.values()
+        for language in (Language.ZH, Language.EN)
+    )
+    (out / "verification-report.txt").write_text(as_text + "\n", encoding="utf-8")
+    return reports
+
+
+def _summarise(
+    steps: Steps,
+    prepared: Prepared,
+    exchanges: list[dict[str, Any]],
+    reports: dict[str, VerificationReport],
+) -> None:
+    out = _shown(prepared.folder.out)
+    steps.say()
+    for row in exchanges:
+        steps.say(f"    {row['state']:<10} {row['sender']:<32} -> {row['service']}")
+    steps.say()
+    for name, report in reports.items():
+        passed = sum(step.is_passed for step in report.steps)
+        verdict = "valid 有效" if report.is_valid else "NOT VALID 无效"
+        steps.say(f"    {name:<16} {verdict}: {passed} of {len(report.steps)} steps hold")
+    steps.say()
+    steps.say(f"Files 文件: {out}/")
+    for file in sorted(prepared.folder.out.iterdir()):
+        steps.say(f"    {file.name}{'/' if file.is_dir() else ''}")
+    steps.say()
+    steps.say("Check them yourself 自行核验 (docs/verify-by-hand.md explains each):")
+    for command in _sceptic_commands(out):
+        steps.say(f"    {command}")
+    steps.say()
+    steps.say(f"Done in {steps.seconds:.1f} s.")
+
+
+def _sceptic_commands(out: Path) -> tuple[str, ...]:
+    verify = f".venv/bin/heliograph verify {out}/response.asice"
+    return (
+        f"{verify} --trust-list {out}/trust-list.json --revocation {out}/revocation",
+        f"unzip -p {out}/response.asice message.json",
+        f"unzip -p {out}/response.asice META-INF/ASiCManifest.xml > manifest.xml",
+        f"unzip -p {out}/response.asice META-INF/signature.p7s > signature.p7s",
+        (
+            "openssl cms -verify -cades -binary -inform DER -in signature.p7s -content manifest.xml "
+            f"-CAfile {out}/authorities.pem -purpose any -out /dev/null"
+        ),
+        f"pdfsig {out}/proof.pdf",
+    )
+
+
+def _serve(steps: Steps, prepared: Prepared) -> None:
+    steps.say()
+    steps.say(f"The hub listens on {_hub_url(prepared)}; its interface: {_hub_url(prepared)}/docs")
+    steps.say(f"export HELIOGRAPH_HUB={_hub_url(prepared)}")
+    token_file = prepared.folder.path / "caseworker-token"
+    token_file.touch(mode=0o600)
+    token_file.write_text(prepared.caseworker_token, encoding="ascii")
+    steps.say(f"export HELIOGRAPH_TOKEN=$(cat {_shown(token_file)})")
+    data = json.dumps({"employer": EMPLOYER, "year": date.today().year})  # noqa: DTZ011 - an example for people
+    steps.say(
+        f".venv/bin/heliograph evidence request --service {SERVICE} --data '{data}' "
+        + " ".join(f"--{name.replace('_', '-')} '{value}'" for name, value in PURPOSE.items())
+    )
+    steps.say("Press Ctrl-C to stop.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        steps.say("Stopping.")
+
+
+def _hub_url(prepared: Prepared) -> str:
+    return f"http://127.0.0.1:{prepared.ports.hub}"
+
+
+def _shown(path: Path) -> Path:
+    """Shorten a path for people who stand in the project's folder."""
+    working = Path.cwd()
+    return path.relative_to(working) if path.is_relative_to(working) else path
