@@ -7,37 +7,26 @@ Source: ETSI EN 319 122-1 clause 6.3 (baseline B-B); RFC 5652 section 5.6 (verif
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hub.envelope import cms
 from hub.envelope.model import SIGNATURE_NAME, Signature
+from hub.envelope.signer import Signer, SignerMemory, own_signer, signer_of
 from hub.errors import EnvelopeError
-from hub.trust import algorithm_for, is_signature_valid, signature_digest
+from hub.trust import is_signature_valid, signature_digest
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-
-    from hub.trust import SignatureAlgorithm, SigningKey
+    from hub.trust import SigningKey
 
 _T = TypeVar("_T")
 _Values = dict[x509.ObjectIdentifier, asn1.TLV]
 
-
-@dataclass(frozen=True, slots=True)
-class _Signer:
-    chain: tuple[x509.Certificate, ...]
-    key: PublicKeyTypes
-    algorithm: SignatureAlgorithm
-    identity: cms.SignerIdentity
+_KNOWN = SignerMemory()
 
 
 def sign_manifest(manifest: bytes, key: SigningKey, signed_at: datetime) -> bytes:
@@ -51,10 +40,9 @@ def sign_manifest(manifest: bytes, key: SigningKey, signed_at: datetime) -> byte
     Raises:
         EnvelopeError: the key's algorithm is not allowed.
     """
-    signer = _signer_of(key.certificate_chain)
-    digest = hashlib.new(signer.algorithm.digest, manifest).digest()
-    attributes = cms.write_signed_attributes(signer.identity, digest, signed_at)
-    return cms.write_signed_data(signer.identity, attributes, _with_low_s(signer.key, key.sign(attributes)))
+    signer = own_signer(key.certificate_chain)
+    attributes = _expected_attributes(signer, manifest, signed_at)
+    return cms.write_signed_data(signer.identity, attributes, signer.with_low_s(key.sign(attributes)))
 
 
 def verify_cades(signature: bytes, content: bytes) -> Signature:
@@ -87,35 +75,62 @@ def verify_cades(signature: bytes, content: bytes) -> Signature:
     return Signature(signer.chain, _signing_time(values), signer.algorithm.name)
 
 
-def verify_canonical_cades(signature: bytes, content: bytes) -> Signature:
+def verify_canonical_cades(signature: bytes, content: bytes, signed_at: datetime) -> Signature:
     """Check a signature made by `sign_manifest`, refusing every encoding but that one.
 
     The signature is written again from what it must say and compared, so nothing in it escapes the check;
-    ECDSA must have the lower of the two possible s values, so nobody can make a second valid form.
+    ECDSA must have the lower of the two possible s values, so nobody can make a second valid form. Of a
+    signer met before nothing has to be decoded for that.
+
+    Args:
+        signature: `META-INF/signature.p7s`.
+        content: the manifest.
+        signed_at: UTC, whole seconds; what signing-time must say.
 
     Raises:
-        EnvelopeError: as `verify_cades`, or `signature_not_canonical`.
+        EnvelopeError: as `verify_cades`, or `signature_not_canonical` or `signing_time_mismatch`.
     """
+    known = _KNOWN.recall(signature)
+    if known is not None:
+        attributes = _expected_attributes(known, content, signed_at)
+        value = cms.cut_signature_value(known.identity, attributes, signature)
+        if _holds_canonically(known, attributes, value, signature):
+            return Signature(known.chain, signed_at, known.algorithm.name)
+    return _verify_unknown(signature, content, signed_at)
+
+
+def _verify_unknown(signature: bytes, content: bytes, signed_at: datetime) -> Signature:
+    """Check a canonical signature by decoding it; says what is wrong with one that does not hold."""
     signed_data, info, values = _decode(signature)
     signer = _bound_signer(signed_data, values)
-    signed_at = _signing_time(values)
-    digest = hashlib.new(signer.algorithm.digest, content).digest()
-    attributes = cms.write_signed_attributes(signer.identity, digest, signed_at)
-    rewritten = cms.write_signed_data(signer.identity, attributes, info.signature)
-    if rewritten != signature:
+    stated_at = _signing_time(values)
+    attributes = _expected_attributes(signer, content, stated_at)
+    if not _holds_canonically(signer, attributes, info.signature, signature):
         verify_cades(signature, content)  # Where more than the encoding is wrong, this says what.
         raise EnvelopeError("envelope.signature_not_canonical", SIGNATURE_NAME)
-    if not is_signature_valid(signer.key, signer.algorithm.digest, info.signature, attributes):
-        raise EnvelopeError("envelope.signature_invalid", SIGNATURE_NAME)
-    if _with_low_s(signer.key, info.signature) != info.signature:
-        raise EnvelopeError("envelope.signature_not_canonical", "ECDSA with the higher s")
+    if stated_at != signed_at:
+        raise EnvelopeError("envelope.signing_time_mismatch", SIGNATURE_NAME)
+    _KNOWN.remember(signer)
     return Signature(signer.chain, signed_at, signer.algorithm.name)
+
+
+def _expected_attributes(signer: Signer, content: bytes, signed_at: datetime) -> bytes:
+    digest = hashlib.new(signer.algorithm.digest, content).digest()
+    return cms.write_signed_attributes(signer.identity, digest, signed_at)
+
+
+def _holds_canonically(signer: Signer, attributes: bytes, value: bytes, signature: bytes) -> bool:
+    return (
+        cms.write_signed_data(signer.identity, attributes, value) == signature
+        and is_signature_valid(signer.key, signer.algorithm.digest, value, attributes)
+        and signer.with_low_s(value) == value
+    )
 
 
 def _decode(signature: bytes) -> tuple[cms.SignedData, cms.SignerInfo, _Values]:
     try:
         signed_data = asn1.decode_der(cms.ContentInfo, signature).content
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise EnvelopeError("envelope.signature_malformed", "not DER of a CAdES signature") from error
     infos = signed_data.signer_infos.as_list()
     if len(infos) != 1:
@@ -140,7 +155,7 @@ def _single_values(info: cms.SignerInfo) -> _Values:
     return values
 
 
-def _bound_signer(signed_data: cms.SignedData, values: _Values) -> _Signer:
+def _bound_signer(signed_data: cms.SignedData, values: _Values) -> Signer:
     """Put the certificates in the order in which signing-certificate-v2 binds them, the signer's first."""
     sent = {
         hashlib.sha256(der).digest(): der
@@ -160,10 +175,10 @@ def _bound_signer(signed_data: cms.SignedData, values: _Values) -> _Signer:
         chain.append(sent.pop(entry.certificate_hash))
     if not chain:
         raise EnvelopeError("envelope.certificate_binding_invalid", "no certificate is bound")
-    return _signer_of_der((*chain, *sent.values()))
+    return signer_of(tuple(x509.load_der_x509_certificate(der) for der in (*chain, *sent.values())))
 
 
-def _check_named_signer(info: cms.SignerInfo, signer: _Signer) -> None:
+def _check_named_signer(info: cms.SignerInfo, signer: Signer) -> None:
     leaf, issuer = signer.chain[0], info.sid.issuer
     is_named = (
         info.sid.serial_number == leaf.serial_number
@@ -173,35 +188,6 @@ def _check_named_signer(info: cms.SignerInfo, signer: _Signer) -> None:
         raise EnvelopeError(
             "envelope.certificate_binding_invalid", "the signer named is not the certificate bound first"
         )
-
-
-@lru_cache(maxsize=1024)
-def _signer_of_der(chain: tuple[bytes, ...]) -> _Signer:
-    return _signer_of(tuple(x509.load_der_x509_certificate(der) for der in chain))
-
-
-@lru_cache(maxsize=1024)
-def _signer_of(chain: tuple[x509.Certificate, ...]) -> _Signer:
-    try:
-        key = chain[0].public_key()
-    except (ValueError, TypeError) as error:
-        raise EnvelopeError("envelope.algorithm_not_allowed", "the certificate's key is unknown") from error
-    algorithm = algorithm_for(key)
-    if algorithm is None:
-        raise EnvelopeError("envelope.algorithm_not_allowed", "the certificate's key is not allowed")
-    return _Signer(chain, key, algorithm, cms.identify_signer(chain, algorithm))
-
-
-def _with_low_s(key: PublicKeyTypes, signature: bytes) -> bytes:
-    """Return an ECDSA signature with the lower of its two valid s values; others as they are.
-
-    Source: SEC 1 version 2 section 4.1.4 (both s and n - s verify).
-    """
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        return signature
-    r, s = decode_dss_signature(signature)
-    order = key.curve.group_order
-    return signature if s <= order // 2 else encode_dss_signature(r, order - s)
 
 
 def _signing_time(values: _Values) -> datetime:

@@ -213,6 +213,40 @@ def write_signed_data(signer: SignerIdentity, signed_attributes: bytes, signatur
     return tlv(0x30, _SIGNED_DATA_OID, tlv(0xA0, signed_data))
 
 
+def cut_before_signer_infos(signature: bytes) -> bytes:
+    """Cut out what `SignerIdentity.before_signer_infos` is in a signature that was written here.
+
+    Nothing is checked; of other bytes the result is meaningless.
+    """
+    offset, _ = _skip_header(signature, 0)  # ContentInfo
+    _, offset = _skip_header(signature, offset)  # its content type
+    offset, _ = _skip_header(signature, offset)  # [0]
+    start, _ = _skip_header(signature, offset)  # SignedData
+    end = start
+    for _ in range(4):  # version, digest algorithms, encapsulated content, certificates
+        _, end = _skip_header(signature, end)
+    return signature[start:end]
+
+
+def cut_signature_value(signer: SignerIdentity, signed_attributes: bytes, signature: bytes) -> bytes:
+    """Cut out the signature value of a signature that was written here over these attributes.
+
+    Nothing is checked; of other bytes the result is meaningless.
+    """
+    _, _, octets = signature.rpartition(signed_attributes[1:] + signer.signature_algorithm)
+    return octets[_skip_header(octets, 0)[0] :]
+
+
+def _skip_header(data: bytes, offset: int) -> tuple[int, int]:
+    """Return where the content of an element begins and ends; past the end of `data` when it is cut off."""
+    length_octets = data[offset + 1 : offset + 2]
+    if not length_octets or length_octets[0] < 0x80:
+        start = offset + 2
+        return start, start + sum(length_octets)
+    start = offset + 2 + (length_octets[0] & 0x7F)
+    return start, start + int.from_bytes(data[offset + 2 : start], "big")
+
+
 @lru_cache(maxsize=8)
 def _message_digest_prefix(size: int) -> bytes:
     """Write the message-digest attribute up to the digest itself."""

@@ -100,10 +100,8 @@ def verify_signature(envelope: Envelope) -> Signature:
         EnvelopeError: the signature does not hold, is not in the one form allowed, or was made at another
             time than the header states.
     """
-    signature = verify_canonical_cades(envelope.signature, envelope.manifest)
-    if signature.signed_at != envelope.header.sent_at.replace(microsecond=0):
-        raise EnvelopeError("envelope.signing_time_mismatch", SIGNATURE_NAME)
-    return signature
+    stated_at = envelope.header.sent_at.replace(microsecond=0)
+    return verify_canonical_cades(envelope.signature, envelope.manifest, stated_at)
 
 
 def _manifest_of(header: Header, header_bytes: bytes) -> bytes:

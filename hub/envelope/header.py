@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,44 +17,50 @@ if TYPE_CHECKING:
 
 _ADAPTER = TypeAdapter(Header)
 
-# For objects whose keys are ASCII and whose numbers are integers below 2^53, as a header's are, this encoder
-# writes RFC 8785 form at several times the speed of the rfc8785 package; a test holds the two together.
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+# Quotes a string as RFC 8785 section 3.2.2.2 asks.
+_quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def encode_header(header: Header) -> bytes:
     """Write a header as canonical JSON; fields without a value are left out.
 
+    The keys are written in the canonical order. Only the purpose's texts need quoting: every other text has
+    been matched against a pattern that leaves nothing to escape. A test holds this and the rfc8785 package
+    together.
+
     Source: RFC 8785.
     """
-    # The keys stand in the canonical order, so nothing needs to be sorted.
-    fields: dict[str, Any] = {
-        "contract": header.contract,
-        "conversation": header.conversation,
-        "expires_at": format_instant(header.expires_at),
-        "id": header.id,
-        "in_reply_to": (reply := header.in_reply_to)
-        and {"id": reply.id, "manifest_sha256": reply.manifest_sha256},
-        "kind": header.kind.value,
-        "payload": [
-            {"bytes": p.bytes, "media_type": p.media_type, "name": p.name, "sha256": p.sha256}
-            for p in header.payload
-        ],
-        "purpose": (purpose := header.purpose)
-        and {
-            "case": purpose.case,
-            "item": purpose.item,
-            "legal_basis": purpose.legal_basis,
-            "official": purpose.official,
-            "post": purpose.post,
-        },
-        "recipient": header.recipient,
-        "sender": header.sender,
-        "sent_at": format_instant(header.sent_at),
-        "service": header.service,
-    }
-    present = {name: value for name, value in fields.items() if value is not None}
-    return _CANONICAL.encode(present).encode("utf-8")
+    contract = f'"contract":"{header.contract}",' if header.contract else ""
+    service = f',"service":"{header.service}"' if header.service else ""
+    payload = ",".join(
+        f'{{"bytes":{p.bytes},"media_type":"{p.media_type}","name":"{p.name}","sha256":"{p.sha256}"}}'
+        for p in header.payload
+    )
+    return (
+        f'{{{contract}"conversation":"{header.conversation}"'
+        f',"expires_at":"{format_instant(header.expires_at)}","id":"{header.id}"{_encode_reply(header)}'
+        f',"kind":"{header.kind.value}","payload":[{payload}]{_encode_purpose(header)}'
+        f',"recipient":"{header.recipient}","sender":"{header.sender}"'
+        f',"sent_at":"{format_instant(header.sent_at)}"{service}}}'
+    ).encode()
+
+
+def _encode_reply(header: Header) -> str:
+    reply = header.in_reply_to
+    if reply is None:
+        return ""
+    return f',"in_reply_to":{{"id":"{reply.id}","manifest_sha256":"{reply.manifest_sha256}"}}'
+
+
+def _encode_purpose(header: Header) -> str:
+    purpose = header.purpose
+    if purpose is None:
+        return ""
+    return (
+        f',"purpose":{{"case":{_quote(purpose.case)},"item":{_quote(purpose.item)}'
+        f',"legal_basis":{_quote(purpose.legal_basis)},"official":{_quote(purpose.official)}'
+        f',"post":{_quote(purpose.post)}}}'
+    )
 
 
 def decode_header(raw: bytes) -> Header:

@@ -28,9 +28,10 @@ _SHARED = struct.Struct("<5H3I2H")
 _CENTRAL_TAIL = struct.Struct("<3H2I")
 _END = struct.Struct("<4s4H2IH")
 _LOCAL_MAGIC = b"PK\x03\x04"
+_CENTRAL_MAGIC = b"PK\x01\x02"
 _END_MAGIC = b"PK\x05\x06"
 _VERSION = 10  # What stored members need (APPNOTE 4.4.3).
-_CENTRAL_HEAD = b"PK\x01\x02" + _VERSION.to_bytes(2, "little")
+_CENTRAL_HEAD = _CENTRAL_MAGIC + _VERSION.to_bytes(2, "little")
 _LOCAL_BYTES = len(_LOCAL_MAGIC) + _SHARED.size
 _CENTRAL_BYTES = len(_CENTRAL_HEAD) + _SHARED.size + _CENTRAL_TAIL.size
 _STORED = 0
@@ -85,6 +86,11 @@ def read_zip(raw: bytes, limits: Limits) -> tuple[Member, ...]:
             raise EnvelopeError("envelope.too_many_members", f"more than {limits.members}")
         member, offset = _read_member(raw, offset, limits)
         members.append(member)
+    if not raw.startswith(_CENTRAL_MAGIC, offset):
+        raise EnvelopeError(
+            "envelope.zip_not_canonical",
+            f"neither a local file header nor the central directory at offset {offset}",
+        )
     if len({member.name for member in members}) != len(members):
         raise EnvelopeError("envelope.member_duplicate", ", ".join(member.name for member in members))
     canonical = write_zip(members)
@@ -97,13 +103,17 @@ def _read_member(raw: bytes, offset: int, limits: Limits) -> tuple[Member, int]:
     start = offset + _LOCAL_BYTES
     if start > len(raw):
         raise EnvelopeError("envelope.zip_not_canonical", f"local file header at offset {offset} is cut off")
-    _, _, method, _, _, _, stored, size, name_size, _ = _SHARED.unpack_from(raw, offset + 4)
+    _, flags, method, _, _, _, stored, size, name_size, extra_size = _SHARED.unpack_from(raw, offset + 4)
     data = start + name_size
     name = _read_name(raw[start:data], offset)
     if method != _STORED:
         if size > limits.container_bytes or size > _MOST_EXPANSION * max(stored, 1):
             raise EnvelopeError("envelope.zip_bomb", f"{name}: {stored} bytes claim to unpack to {size}")
         raise EnvelopeError("envelope.zip_not_canonical", f"{name} is compressed")
+    if flags or extra_size:
+        raise EnvelopeError(
+            "envelope.zip_not_canonical", f"local file header of {name}: flags or extra field"
+        )
     if stored != size or data + size > len(raw):
         raise EnvelopeError("envelope.zip_not_canonical", f"local file header of {name}: sizes")
     return Member(name, raw[data : data + size]), data + size
@@ -144,7 +154,10 @@ def _name_structure(canonical: bytes, members: list[Member], position: int, dire
         name_size = len(member.name)
         length = _CENTRAL_BYTES + name_size if is_central else _LOCAL_BYTES + name_size + len(member.content)
         if position < offset + length:
-            kind = "central directory header" if is_central else "local file header"
-            return f"{kind} of {member.name}, byte {position - offset}"
+            byte = position - offset
+            if not is_central:
+                return f"local file header of {member.name}, byte {byte}"
+            other = ": the local file header has another name" if byte >= _CENTRAL_BYTES else ""
+            return f"central directory header of {member.name}, byte {byte}{other}"
         offset += length
     raise AssertionError("every position lies in a structure")
