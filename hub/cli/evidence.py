@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli import AsJson, print_json
-from hub.cli.client import HubUrl, call_hub
+from hub.client import HubUrl, call_hub
 from hub.errors import ExchangeError
 
 app = typer.Typer(help="Ask other departments for evidence.", no_args_is_help=True)

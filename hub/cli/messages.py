@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hub.cli import AsJson, print_json
-from hub.cli.client import HubUrl, call_hub
+from hub.client import HubUrl, call_hub
 
 app = typer.Typer(help="See what has passed the hub.", no_args_is_help=True)
 

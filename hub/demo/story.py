@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hub.cli.client import TOKEN_VARIABLE, call_hub
+from hub.client import TOKEN_VARIABLE, call_hub
 from hub.clock import SystemClock, day_in_china
 from hub.demo.console import Steps
 from hub.demo.preparation import (
