@@ -278,12 +278,13 @@ def test_nothing_is_signed_over_entries_changed_since_the_last_checkpoint(
     assert running.log.last_checkpoint() == signed
 
 
-def test_no_second_root_is_signed_for_one_size(running: RunningLog) -> None:
+@pytest.mark.parametrize("size", [4, 6])
+def test_no_other_history_is_signed(running: RunningLog, size: int) -> None:
     running.append_many(4)
     running.log.checkpoint()
-    # A whole other tree of four entries, consistent in itself.
+    # A whole other tree, consistent in itself.
     force(running, "DELETE FROM log_entries", "DELETE FROM log_nodes")
-    running.append_many(4)
+    running.append_many(size)
     with pytest.raises(LogError, match=r"log\.corrupt"):
         running.log.checkpoint()
 
