@@ -123,20 +123,30 @@ def load_adapters(
     described = _read(path)
     builders = {**_BUILT_IN, **(factories or {})}
     surroundings = Surroundings(path.parent, os.environ if environment is None else environment)
-    adapters: dict[ServiceId, ConfiguredAdapter] = {}
+    entries: dict[ServiceId, tuple[ServiceEntry, AdapterFactory, str]] = {}
     for index, service in enumerate(described.services):
         entry = _entry(service, f"{path}: services.{index}", surroundings, clock or SystemClock())
-        if entry.service in adapters:
+        if entry.service in entries:
             raise AdapterError("adapter.configuration_invalid", f"{entry.at}.service: is described twice")
-        builder = builders.get(service.kind)
-        if builder is None:
-            raise AdapterError(
-                "adapter.configuration_invalid", f"{entry.at}.kind: is none of {', '.join(sorted(builders))}"
+        entries[entry.service] = (entry, _builder(builders, service.kind, entry), service.kind)
+    adapters: dict[ServiceId, ConfiguredAdapter] = {}
+    try:
+        for entry, builder, kind in entries.values():
+            adapters[entry.service] = ConfiguredAdapter(
+                entry.service, entry.contract, kind, entry.timeout_seconds, builder(entry)
             )
-        adapters[entry.service] = ConfiguredAdapter(
-            entry.service, entry.contract, service.kind, entry.timeout_seconds, builder(entry)
-        )
+    except AdapterError:
+        for configured in adapters.values():
+            configured.adapter.close()
+        raise
     return adapters
+
+
+def _builder(builders: Mapping[str, AdapterFactory], kind: str, entry: ServiceEntry) -> AdapterFactory:
+    if kind not in builders:
+        known = ", ".join(sorted(builders))
+        raise AdapterError("adapter.configuration_invalid", f"{entry.at}.kind: is none of {known}")
+    return builders[kind]
 
 
 def _read(path: Path) -> _DescribedFile:

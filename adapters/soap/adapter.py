@@ -60,6 +60,7 @@ class SoapAdapter:
             self._operation = self._load()
         except AdapterError as exc:
             if not exc.is_retryable:
+                self._client.close()
                 raise
 
     def answer(self, request: JsonObject, call: Call) -> Answer:
