@@ -72,7 +72,7 @@ def verify_cades(signature: bytes, content: bytes) -> Signature:
     signed_bytes = cms.set_of(*(asn1.encode_der(a) for a in info.signed_attributes.as_list()))
     if not is_signature_valid(signer.key, digest_name, info.signature, signed_bytes):
         raise EnvelopeError("envelope.signature_invalid", SIGNATURE_NAME)
-    return Signature(signer.chain, _signing_time(values), signer.algorithm.name)
+    return Signature(signer.chain, _signing_time(values), _name_algorithm(signer, digest_name))
 
 
 def verify_canonical_cades(signature: bytes, content: bytes, signed_at: datetime) -> Signature:
@@ -127,6 +127,11 @@ def _holds_canonically(signer: Signer, attributes: bytes, value: bytes, signatur
     )
 
 
+def _name_algorithm(signer: Signer, digest_name: str) -> str:
+    key, has_digest, _ = signer.algorithm.name.partition(" with ")
+    return f"{key} with SHA-{digest_name.removeprefix('sha')}" if has_digest else key
+
+
 def _decode(signature: bytes) -> tuple[cms.SignedData, cms.SignerInfo, _Values]:
     try:
         signed_data = asn1.decode_der(cms.ContentInfo, signature).content
@@ -157,25 +162,41 @@ def _single_values(info: cms.SignerInfo) -> _Values:
 
 def _bound_signer(signed_data: cms.SignedData, values: _Values) -> Signer:
     """Put the certificates in the order in which signing-certificate-v2 binds them, the signer's first."""
-    sent = {
-        hashlib.sha256(der).digest(): der
-        for der in (c.public_bytes(Encoding.DER) for c in signed_data.certificates.as_list())
-    }
+    sent = [certificate.public_bytes(Encoding.DER) for certificate in signed_data.certificates.as_list()]
     bound = _parse(
         values[cms.SIGNING_CERTIFICATE_V2], cms.SigningCertificateV2, "signing-certificate-v2"
     ).certificates
-    chain: list[bytes] = []
-    for entry in bound:
-        if entry.hash_algorithm is not None:
-            raise EnvelopeError(
-                "envelope.certificate_binding_invalid", "bound with a digest other than SHA-256"
-            )
-        if entry.certificate_hash not in sent:
-            raise EnvelopeError("envelope.certificate_binding_invalid", "a bound certificate was not sent")
-        chain.append(sent.pop(entry.certificate_hash))
-    if not chain:
+    if not bound:
         raise EnvelopeError("envelope.certificate_binding_invalid", "no certificate is bound")
-    return signer_of(tuple(x509.load_der_x509_certificate(der) for der in (*chain, *sent.values())))
+    chain = []
+    for entry in bound:
+        chain.append(_find_bound(entry, sent))
+        sent.remove(chain[-1])
+    signer = signer_of(tuple(x509.load_der_x509_certificate(der) for der in (*chain, *sent)))
+    _check_issuer_serial(bound[0], signer)
+    return signer
+
+
+def _find_bound(entry: cms.EssCertificateId, sent: list[bytes]) -> bytes:
+    digest = "sha256" if entry.hash_algorithm is None else cms.DIGESTS.get(entry.hash_algorithm.algorithm)
+    if digest is None:
+        raise EnvelopeError("envelope.certificate_binding_invalid", "bound with a digest that is not allowed")
+    for der in sent:
+        if hashlib.new(digest, der).digest() == entry.certificate_hash:
+            return der
+    raise EnvelopeError("envelope.certificate_binding_invalid", "a bound certificate was not sent")
+
+
+def _check_issuer_serial(entry: cms.EssCertificateId, signer: Signer) -> None:
+    """Where the binding also names issuer and serial number, they must be the certificate's (RFC 5035)."""
+    stated, leaf = entry.issuer_serial, signer.chain[0]
+    if stated is None:
+        return
+    directory_name = [bytes(name.data) for name in stated.issuer if name.tag_bytes == b"\xa4"]
+    if stated.serial_number != leaf.serial_number or directory_name != [leaf.issuer.public_bytes()]:
+        raise EnvelopeError(
+            "envelope.certificate_binding_invalid", "the binding names another issuer or serial number"
+        )
 
 
 def _check_named_signer(info: cms.SignerInfo, signer: Signer) -> None:

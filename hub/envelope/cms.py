@@ -31,6 +31,13 @@ MESSAGE_DIGEST = ObjectIdentifier("1.2.840.113549.1.9.4")
 SIGNING_TIME = ObjectIdentifier("1.2.840.113549.1.9.5")
 SIGNING_CERTIFICATE_V2 = ObjectIdentifier("1.2.840.113549.1.9.16.2.47")
 
+DIGESTS = {
+    ObjectIdentifier("2.16.840.1.101.3.4.2.1"): "sha256",
+    ObjectIdentifier("2.16.840.1.101.3.4.2.2"): "sha384",
+    ObjectIdentifier("2.16.840.1.101.3.4.2.3"): "sha512",
+}
+"""Digests a certificate may be bound with, by their `hashlib` names (RFC 5754 section 2)."""
+
 _LAST_UTCTIME_YEAR = 2049
 
 

@@ -57,9 +57,13 @@ class ThrowawayKey:
         )
 
 
-@cache
 def throwaway_key(algorithm: str = "P-256", name: str = "成华区残疾人联合会") -> ThrowawayKey:
     """Make a key of an algorithm; the same one for the same arguments, as long as the tests run."""
+    return _make_key(algorithm, name)
+
+
+@cache
+def _make_key(algorithm: str, name: str) -> ThrowawayKey:
     root_key, ca_key, leaf_key = (new_private_key(kind) for kind in ("P-256", "P-256", algorithm))
     root = issue("Throwaway root", root_key, None, root_key)
     authority = issue("Throwaway authority", ca_key, root, root_key)

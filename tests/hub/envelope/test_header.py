@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -95,6 +95,7 @@ def fields_of(header: Header) -> dict[str, Any]:
     return {name: value for name, value in every.items() if value is not None}
 
 
+@settings(deadline=None)
 @given(headers())
 def test_a_header_is_written_as_the_rfc8785_package_writes_it_and_read_back(header: Header) -> None:
     written = encode_header(header)

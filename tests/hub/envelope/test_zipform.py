@@ -8,7 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.envelope import Limits
@@ -43,6 +43,7 @@ def zipped(members: Sequence[tuple[str, bytes]], method: int = zipfile.ZIP_STORE
     return target.getvalue()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=300)), min_size=1, max_size=6, unique_by=lambda m: m[0]))
 def test_what_is_written_is_read_back_and_every_other_reader_agrees(members: list[tuple[str, bytes]]) -> None:
     raw = write_zip(Member(*member) for member in members)
@@ -268,6 +269,7 @@ def test_what_is_no_zip_with_a_member_is_refused(raw: bytes) -> None:
     assert refusal(raw).code == "envelope.not_a_zip"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_behind_a_local_header_s_magic_lead_to_a_refusal_and_nothing_else(rest: bytes) -> None:
     refusal(b"PK\x03\x04" + rest)
