@@ -32,6 +32,28 @@ _UsernameToken: Any = UsernameToken
 _BUSY = frozenset({502, 503, 504})
 
 
+class _ReplyKeeper:
+    """Hands the parsed reply to the attempt it belongs to."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def ingress(
+        self, envelope: etree._Element, http_headers: Any, operation: Any
+    ) -> tuple[etree._Element, Any]:
+        """Keep the envelope; called by zeep for every reply."""
+        del operation
+        self._wire.keep(envelope)
+        return envelope, http_headers
+
+    def egress(
+        self, envelope: etree._Element, http_headers: Any, operation: Any, binding_options: Any
+    ) -> tuple[etree._Element, Any]:
+        """Change nothing; called by zeep for every request."""
+        del operation, binding_options
+        return envelope, http_headers
+
+
 class SoapAdapter:
     """One operation of one SOAP service.
 
@@ -87,7 +109,11 @@ class SoapAdapter:
         )
         try:
             client = _zeep.Client(
-                self._location, wsse=_username_token(settings), transport=self._wire, settings=strictness
+                self._location,
+                wsse=_username_token(settings),
+                transport=self._wire,
+                settings=strictness,
+                plugins=[_ReplyKeeper(self._wire)],
             )
             name, address = _bound(client, settings)
             return client.create_service(name, with_port(address, settings.port))[settings.operation]
@@ -100,7 +126,8 @@ class SoapAdapter:
                 self._operation = self._load()
         with self._wire.attempt(seconds) as attempt:
             try:
-                return to_json(_serialize(self._operation(**arguments), dict))
+                result = to_json(_serialize(self._operation(**arguments), dict))
+                return self._with_flags(result, attempt.reply)
             except Fault as exc:
                 raise self._fault(exc) from exc
             except TransportError as exc:
@@ -109,6 +136,14 @@ class SoapAdapter:
                 # zeep raises the same errors for what it cannot write and for what it cannot read.
                 code = "adapter.answer_unreadable" if attempt.is_sent else "adapter.mapping_failed"
                 raise AdapterError(code, f"{type(exc).__name__} at {self._settings.operation}") from exc
+
+    def _with_flags(self, result: JsonValue, reply: etree._Element | None) -> JsonValue:
+        if not self._settings.flags or reply is None:
+            return result
+        flags: JsonObject = {name: reply.find(f".//{{*}}{name}") is not None for name in self._settings.flags}
+        if result is not None and not isinstance(result, dict):
+            raise AdapterError("adapter.answer_unreadable", "flags need an answer that is an object")
+        return {**(result or {}), **flags}
 
     def _fault(self, fault: Fault) -> AdapterError:
         """Turn a SOAP fault into a coded error; its text may hold personal data and stays in the cause."""

@@ -46,6 +46,8 @@ class SoapSettings(ConnectionSettings):
         binding: the binding's name as `{namespace}name`, where the WSDL has no service or several.
         address: where the service is, in place of the WSDL's own address.
         port: TCP port in place of the one in `wsdl` and `address`.
+        flags: local names of elements without content whose presence says something, such as "nothing found";
+            each becomes true or false in `answer`, which zeep alone would leave null in both cases.
         fault_codes: fault codes, without prefix, that mean something better than `system_fault`.
         fault_code_element: local name of the fault detail's element that holds the code.
     """
@@ -59,6 +61,7 @@ class SoapSettings(ConnectionSettings):
     port: ReferredPort | None = None
     operation: str
     username_token: UsernameTokenSettings | None = None
+    flags: tuple[str, ...] = Field(default=(), strict=False)
     fault_codes: dict[str, Annotated[OutcomeCode, Field(strict=False)]] = Field(default={})
     fault_code_element: str | None = None
     max_answer_bytes: Annotated[int, Field(ge=1024, le=200_000_000)] = 7_000_000

@@ -30,10 +30,11 @@ _LOAD_SECONDS = 10.0
 
 @dataclass
 class Attempt:
-    """One call on its way: how long it may wait, and whether anything has left the gateway."""
+    """One call on its way: how long it may wait, whether anything has left the gateway, what came back."""
 
     seconds: float
     is_sent: bool = False
+    reply: etree._Element | None = None
 
 
 class Wire:
@@ -65,6 +66,10 @@ class Wire:
             yield attempt
         finally:
             self._attempt.reset(token)
+
+    def keep(self, reply: etree._Element) -> None:
+        """Remember the reply of the attempt on this thread, as zeep has parsed it."""
+        self._attempt.get().reply = reply
 
     def load(self, url: str) -> bytes:
         """Return the WSDL or one of its imports.
