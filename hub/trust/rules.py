@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hub.clock import format_instant
@@ -48,6 +49,24 @@ def check_days(certificate: x509.Certificate, at: datetime) -> None:
     if at > end:
         detail = f"{describe(certificate)} expired at {format_instant(end)}, checked at {format_instant(at)}"
         raise TrustError("trust.certificate_expired", detail)
+
+
+def check_form(certificate: x509.Certificate) -> None:
+    """Refuse a certificate whose signature is not whole octets.
+
+    The count of unused bits is outside what the authority signed, and both libraries let it pass when the
+    dropped bits happen to be zero; then one certificate would have several forms and several digests.
+
+    Raises:
+        TrustError: `trust.certificate_unreadable`.
+
+    Source: RFC 5280 section 4.1.1.3; X.690 clause 8.6.2; every signature allowed here is an octet string.
+    """
+    der = certificate.public_bytes(Encoding.DER)
+    if der[-len(certificate.signature) - 1] != 0:
+        raise TrustError(
+            "trust.certificate_unreadable", f"unused bits in the signature of {describe(certificate)}"
+        )
 
 
 def check_usage(certificate: x509.Certificate, use: Use) -> None:

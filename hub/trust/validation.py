@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one place where a certificate's path is validated.
 
-    1  days, usage and strength of the certificate itself           rules
+    1  form, days, usage and strength of the certificate itself      rules
     2  a path to a root of the trust list                            pyhanko-certvalidator
-    3  days and strength of every authority in it
+    3  form, days and strength of every authority in it              rules
     4  the issuer is approved, for this use, at this instant         the trust list
     5  signatures, names, constraints and policies along the path    RFC 5280 section 6.1
     6  nobody in the path is revoked, root first; fails closed       RFC 6960, RFC 5280 section 6.3
@@ -135,6 +135,7 @@ class Validator:
 
     def _validate(self, chain: Sequence[x509.Certificate], use: Use, at: datetime) -> ValidatedPath:
         leaf = chain[0]
+        rules.check_form(leaf)
         rules.check_days(leaf, at)
         rules.check_usage(leaf, use)
         rules.check_strength(leaf, is_signer=True)
@@ -149,6 +150,7 @@ class Validator:
     def _check(self, candidate: CandidatePath, use: Use, at: datetime) -> ValidatedPath:
         path = candidate.certificates
         for certificate in path[1:]:
+            rules.check_form(certificate)
             rules.check_days(certificate, at)
             rules.check_strength(certificate, is_signer=False)
         rows = self._approvals(path, use, at)

@@ -190,6 +190,31 @@ def test_a_certificate_with_any_byte_changed_is_refused_with_a_code(
     assert tried > 50
 
 
+def test_a_certificate_that_only_bears_its_issuer_s_name_and_key_id_is_refused(
+    validator: Validator, pki: ServedPki
+) -> None:
+    leaf, issuer = pki.certificates("labour-sign")
+    forged = bytearray(leaf.public_bytes(serialization.Encoding.DER))
+    forged[-1] ^= 1
+    chain = [x509.load_der_x509_certificate(bytes(forged)), issuer]
+    with pytest.raises(TrustError, match="not signed by the approved") as refused:
+        validator.validate(chain, use=Use.ENVELOPE, at=now())
+    assert refused.value.code == "trust.unknown_authority"
+
+
+def test_a_certificate_has_one_form_only(validator: Validator, pki: ServedPki) -> None:
+    """The count of unused bits before the signature is signed by nobody."""
+    labels = sorted(path.stem for path in (pki.folder / "certificates").glob("*-s*.pem"))
+    leaf = next(
+        each for each in (pki.certificates(label)[0] for label in labels) if each.signature[-1] % 2 == 0
+    )
+    der = bytearray(leaf.public_bytes(serialization.Encoding.DER))
+    der[-len(leaf.signature) - 1] = 1
+    with pytest.raises(TrustError, match="unused bits") as refused:
+        validator.validate([x509.load_der_x509_certificate(bytes(der))], use=Use.ENVELOPE, at=now())
+    assert refused.value.code == "trust.certificate_unreadable"
+
+
 def with_rows(trust_list: TrustList, issuer: object, **changes: object) -> TrustList:
     """Change the row of one authority."""
     return TrustList(
