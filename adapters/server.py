@@ -23,11 +23,11 @@ from adapters.proof.adapter import ProofAdapter, ProofParts
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
-from hub.identifiers import MemberId, ServiceId, SubsystemId, subsystem_of
+from hub.identifiers import MemberId, SubsystemId, subsystem_of
 from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from starlette.requests import Request
 
@@ -41,9 +41,21 @@ if TYPE_CHECKING:
 
 
 class GatewayProcess:
-    """Everything one department's gateway runs."""
+    """Everything one department's gateway runs.
 
-    def __init__(self, settings: GatewaySettings, *, clock: Clock | None = None) -> None:
+    Args:
+        settings: as `load_gateway_settings` read them.
+        more: services beside those the settings describe.
+        clock: the machine's by default.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        more: Iterable[ConfiguredAdapter] = (),
+        clock: Clock | None = None,
+    ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._key = _load_key(settings.signing)
@@ -51,7 +63,7 @@ class GatewayProcess:
         self._trust_list = load_trust_list(settings.trust_list)
         self._validator = Validator(self._trust_list, OnlineRevocation())
         self._http = httpx2.Client(follow_redirects=False)
-        self._services: dict[ServiceId, ConfiguredAdapter] = {}
+        self._services = {service.service: service for service in more}
         for file in settings.services:
             factories = {"proof": self._proof_adapter}
             self._services |= load_adapters(file, factories=factories, clock=self._clock)

@@ -23,6 +23,7 @@ from adapters.proof.numbering import certificate_identifier
 from adapters.proof.records import person_batches
 from adapters.proof.rule import load_counting_rule
 from adapters.references import ReferredPath
+from hub.clock import day_in_china
 from hub.identifiers import ContractId, MemberId, ServiceId, is_service_id
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class ProofAdapter:
         contributions = self._ask(call, self._settings.contributions, _CONTRIBUTIONS, dict(request))
         certificates = self._ask_certificates(call, employment)
         asked = [contributions, *certificates]
+        now = self._parts.clock.now()
         data = compose(
             employment,
             [answer.data for answer in certificates],
@@ -117,9 +119,9 @@ class ProofAdapter:
             issuer=self._issuer,
             sources=[own_source, *(_source(answer) for answer in asked)],
             proof_number=certificate_identifier(
-                self._issuer.uscc + _PROOF_TYPE, self._issuer.uscc, call.message_id.replace("-", "").upper()
+                self._issuer.uscc + _PROOF_TYPE, self._issuer.uscc, _serial(call, day_in_china(now).year)
             ),
-            issued_at=self._parts.clock.now(),
+            issued_at=now,
             required_ratio=self._ratio,
         )
         proof = Document("proof.pdf", "application/pdf", self._parts.issue(data))
@@ -159,6 +161,11 @@ class ProofAdapter:
                 timeout_seconds=call.timeout_seconds,
             )
         )
+
+
+def _serial(call: Call, year: int) -> str:
+    """Make a certificate's serial from the year and the request's 62 random bits: one request, one proof."""
+    return f"{year}{call.message_id.replace('-', '')[-16:].upper()}"
 
 
 def _source(answer: VerifiedAnswer) -> SourceReference:

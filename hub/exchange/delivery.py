@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import httpx2
+import aiohttp
 
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits
 from hub.errors import ExchangeError
@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 
 RECEIPT_HEADER = "Heliograph-Receipt"
 _CONNECT_SECONDS = 5.0
+_MOST_CONNECTIONS = 200
 
 
 class HttpCourier:
-    """Delivers with one pool of connections for all gateways."""
+    """Delivers with one pool of connections for all gateways, on the event loop that delivers first."""
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._client = httpx2.AsyncClient(
-            follow_redirects=False, limits=httpx2.Limits(max_connections=200, max_keepalive_connections=50)
-        )
+        self._session: aiohttp.ClientSession | None = None
 
     async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
         """Hand over a request with the hub's receipt and return what the gateway answers.
@@ -42,29 +41,40 @@ class HttpCourier:
             "Accept": CONTAINER_MEDIA_TYPE,
             RECEIPT_HEADER: base64.b64encode(receipt.raw).decode("ascii"),
         }
-        timeout = httpx2.Timeout(service.timeout_seconds, connect=_CONNECT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
         try:
-            async with self._client.stream(
-                "POST", service.gateway_url, content=request.raw, headers=headers, timeout=timeout
+            async with self._open_session().post(
+                service.gateway_url, data=request.raw, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 return await self._read(response)
-        except httpx2.TimeoutException as error:
+        except TimeoutError as error:
             raise ExchangeError("exchange.delivery_timeout", f"{service.timeout_seconds} s") from error
-        except httpx2.HTTPError as error:
+        except aiohttp.ClientError as error:
             raise ExchangeError("exchange.undeliverable", type(error).__name__) from error
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
-    async def _read(self, response: httpx2.Response) -> bytes:
+    def _open_session(self) -> aiohttp.ClientSession:
+        # A session belongs to an event loop, and there is none yet when the hub is wired.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_MOST_CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         media_type = response.headers.get("content-type", "")
         if media_type != CONTAINER_MEDIA_TYPE:
             raise ExchangeError(
-                "exchange.undeliverable", f"HTTP {response.status_code}, {media_type or 'no content type'}"
+                "exchange.undeliverable", f"HTTP {response.status}, {media_type or 'no content type'}"
             )
         body = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > self._limits.container_bytes:
                 raise ExchangeError("exchange.answer_unreadable", "larger than allowed")

@@ -16,9 +16,10 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
-    func,
+    bindparam,
     insert,
     select,
+    text,
     update,
 )
 
@@ -63,6 +64,14 @@ _containers = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
+# The statements every message needs are built once; building them anew took longer than running them.
+_FIND = select(_exchanges).where(_exchanges.c.message_id == bindparam("wanted"))
+_BEGIN = insert(_exchanges)
+_CONCLUDE = update(_exchanges).where(_exchanges.c.message_id == bindparam("concluded"))
+_KEEP = text(
+    "INSERT INTO containers (sha256, content) VALUES (:sha256, :content) ON CONFLICT (sha256) DO NOTHING"
+).bindparams(bindparam("content", type_=LargeBinary))
+
 
 def begin(connection: Connection, request: Envelope, received_at: datetime) -> None:
     """Enter an exchange as in progress, or refuse the message as one that was here before.
@@ -77,17 +86,18 @@ def begin(connection: Connection, request: Envelope, received_at: datetime) -> N
     if known is None:
         keep_container(connection, request)
         connection.execute(
-            insert(_exchanges).values(
-                message_id=header.id,
-                conversation=header.conversation,
-                sender=header.sender,
-                recipient=header.recipient,
-                service=header.service,
-                state=ExchangeState.IN_PROGRESS.value,
-                received_at=format_instant(received_at),
-                attempts=1,
-                request_sha256=request.container_sha256,
-            )
+            _BEGIN,
+            {
+                "message_id": header.id,
+                "conversation": header.conversation,
+                "sender": header.sender,
+                "recipient": header.recipient,
+                "service": header.service,
+                "state": ExchangeState.IN_PROGRESS.value,
+                "received_at": format_instant(received_at),
+                "attempts": 1,
+                "request_sha256": request.container_sha256,
+            },
         )
         return
     if known.request_sha256 != request.container_sha256:
@@ -123,15 +133,15 @@ def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
         if envelope is not None:
             keep_container(connection, envelope)
     connection.execute(
-        update(_exchanges)
-        .where(_exchanges.c.message_id == message_id)
-        .values(
-            state=state.value,
-            code=code,
-            concluded_at=format_instant(at),
-            answer_sha256=answer.container_sha256 if answer else None,
-            receipt_sha256=receipt.container_sha256,
-        )
+        _CONCLUDE,
+        {
+            "concluded": message_id,
+            "state": state.value,
+            "code": code,
+            "concluded_at": format_instant(at),
+            "answer_sha256": answer.container_sha256 if answer else None,
+            "receipt_sha256": receipt.container_sha256,
+        },
     )
 
 
@@ -147,14 +157,12 @@ def release_interrupted(connection: Connection) -> int:
 
 def keep_container(connection: Connection, envelope: Envelope) -> None:
     """Keep a container by its digest; keeping it twice changes nothing."""
-    digest = envelope.container_sha256
-    if connection.scalar(select(func.count()).where(_containers.c.sha256 == digest)) == 0:
-        connection.execute(insert(_containers).values(sha256=digest, content=envelope.raw))
+    connection.execute(_KEEP, {"sha256": envelope.container_sha256, "content": envelope.raw})
 
 
 def find(connection: Connection, message_id: MessageId) -> ExchangeRecord | None:
     """Return the exchange of a message."""
-    row = connection.execute(select(_exchanges).where(_exchanges.c.message_id == message_id)).first()
+    row = connection.execute(_FIND, {"wanted": message_id}).first()
     return None if row is None else _record(row)
 
 

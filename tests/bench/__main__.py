@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make bench`: run every measurement and print it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.bench import containers, exchanges, log, paths, proofs
+
+
+def main() -> None:
+    """Run the measurements named on the command line, or all."""
+    wanted = sys.argv[1:] or ["containers", "paths", "log", "proofs", "exchanges"]
+    print(f"Python {platform.python_version()}, {platform.machine()}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for module in (containers, paths, log, proofs, exchanges):
+            if module.__name__.rsplit(".", 1)[1] in wanted:
+                print(f"\n{(module.__doc__ or '').splitlines()[0]}")
+                for line in module.measure(folder):
+                    print(f"  {line}", flush=True)
+
+
+main()

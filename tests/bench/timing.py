@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking times: one core, the best of several rounds, and openssl on that same core."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_ROUNDS = 5
+_ROUND_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class OpensslRates:
+    """Signatures and verifications a second of `openssl speed ecdsap256`."""
+
+    sign: float
+    verify: float
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Keep this process and the ones it starts on one core."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def rate(work: Callable[[], object]) -> float:
+    """Return how often a second `work` can be done: the best of several rounds of a second."""
+    best = 0.0
+    for _ in range(_ROUNDS):
+        count, begun = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - begun) < _ROUND_SECONDS:
+            for _ in range(20):
+                work()
+            count += 20
+        best = max(best, count / elapsed)
+    return best
+
+
+def openssl_rates() -> OpensslRates:
+    """Ask openssl what this core can do; the best of several rounds, as for our own work."""
+    found = [_openssl_once() for _ in range(_ROUNDS)]
+    return OpensslRates(max(each.sign for each in found), max(each.verify for each in found))
+
+
+def _openssl_once() -> OpensslRates:
+    command = ["openssl", "speed", "-seconds", "1", "ecdsap256"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    match = re.search(r"nistp256\)\s+[0-9.]+s\s+[0-9.]+s\s+([0-9.]+)\s+([0-9.]+)", shown)
+    if match is None:
+        raise RuntimeError(f"openssl speed printed something else:\n{shown}")
+    return OpensslRates(float(match[1]), float(match[2]))
