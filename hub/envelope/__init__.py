@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one envelope format: an ASiC-E container with a CAdES signature. Pure: no clock, no IO."""
 
-from hub.envelope.cades import verify_cades
-from hub.envelope.container import open_envelope, seal_envelope, verify_signature
+from hub.envelope.cades import verify_cades, verify_canonical_cades
+from hub.envelope.container import (
+    assemble_envelope,
+    check_manifest,
+    check_members,
+    check_payloads,
+    open_envelope,
+    seal_envelope,
+    verify_signature,
+)
 from hub.envelope.header import decode_header, encode_header
 from hub.envelope.model import (
     CONTAINER_MEDIA_TYPE,
@@ -30,6 +38,7 @@ from hub.envelope.notices import (
     write_receipt,
 )
 from hub.envelope.replies import Party, fault_about_unreadable, reply_to, require_binding
+from hub.envelope.zipform import Member, read_zip
 
 __all__ = [
     "CONTAINER_MEDIA_TYPE",
@@ -40,6 +49,7 @@ __all__ = [
     "Kind",
     "Limits",
     "LogReference",
+    "Member",
     "MessageReference",
     "Party",
     "Payload",
@@ -48,6 +58,10 @@ __all__ = [
     "Receipt",
     "ReceiptStatus",
     "Signature",
+    "assemble_envelope",
+    "check_manifest",
+    "check_members",
+    "check_payloads",
     "decode_header",
     "describe_fault",
     "encode_header",
@@ -55,11 +69,13 @@ __all__ = [
     "open_envelope",
     "read_fault",
     "read_receipt",
+    "read_zip",
     "refer_to",
     "reply_to",
     "require_binding",
     "seal_envelope",
     "verify_cades",
+    "verify_canonical_cades",
     "verify_signature",
     "write_fault",
     "write_receipt",

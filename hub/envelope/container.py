@@ -24,7 +24,6 @@ from hub.envelope.model import (
     SIGNATURE_NAME,
     Envelope,
     Limits,
-    PayloadEntry,
 )
 from hub.envelope.zipform import Member, read_zip, write_zip
 from hub.errors import EnvelopeError
@@ -81,16 +80,18 @@ def open_envelope(raw: bytes, limits: Limits | None = None) -> Envelope:
     """
     limits = limits or Limits()
     members = read_zip(raw, limits)
-    _check_members(members, limits)
-    header_bytes = members[1].content
-    header = decode_header(header_bytes)
-    payload_members = members[2:-2]
-    _check_payloads(header.payload, payload_members)
-    manifest = members[-2].content
-    if manifest != _manifest_of(header, header_bytes):
-        raise EnvelopeError("envelope.manifest_not_canonical", MANIFEST_NAME)
-    payloads = {entry.name: m.content for entry, m in zip(header.payload, payload_members, strict=True)}
-    return Envelope(raw, header, payloads, manifest, members[-1].content)
+    check_members(members, limits)
+    header = decode_header(members[1].content)
+    check_payloads(header, members)
+    check_manifest(header, members)
+    return assemble_envelope(raw, header, members)
+
+
+def assemble_envelope(raw: bytes, header: Header, members: Sequence[Member]) -> Envelope:
+    """Put together what was checked step by step."""
+    contents = [member.content for member in members]
+    payloads = {entry.name: content for entry, content in zip(header.payload, contents[2:-2], strict=True)}
+    return Envelope(raw, header, payloads, contents[-2], contents[-1])
 
 
 def verify_signature(envelope: Envelope) -> Signature:
@@ -110,7 +111,15 @@ def _manifest_of(header: Header, header_bytes: bytes) -> bytes:
     return write_manifest(files)
 
 
-def _check_members(members: Sequence[Member], limits: Limits) -> None:
+def check_members(members: Sequence[Member], limits: Limits) -> None:
+    """Refuse any other members than those of the format, in their order.
+
+    Raises:
+        EnvelopeError: `mimetype_invalid`, `member_unexpected`, `member_missing`, `zip_not_canonical` or
+            `too_large`.
+
+    Source: docs/protocols/envelope.md section 2.
+    """
     if members[0] != _MIMETYPE:
         raise EnvelopeError("envelope.mimetype_invalid", f"first member is {members[0].name!r}")
     names = [member.name for member in members]
@@ -127,15 +136,33 @@ def _check_members(members: Sequence[Member], limits: Limits) -> None:
             raise EnvelopeError("envelope.too_large", f"{member.name}: {len(member.content)} bytes")
 
 
-def _check_payloads(entries: Sequence[PayloadEntry], members: Sequence[Member]) -> None:
-    stated, present = [_FOLDER + entry.name for entry in entries], [member.name for member in members]
+def check_payloads(header: Header, members: Sequence[Member]) -> None:
+    """Compare the payloads, their sizes and their digests with what the header says.
+
+    Raises:
+        EnvelopeError: `member_unexpected`, `member_missing`, `zip_not_canonical` or `payload_mismatch`.
+    """
+    payloads = members[2:-2]
+    stated, present = [_FOLDER + entry.name for entry in header.payload], [member.name for member in payloads]
     if stated != present:
         _refuse_other_payloads(stated, present)
-    for entry, member in zip(entries, members, strict=True):
+    for entry, member in zip(header.payload, payloads, strict=True):
         if entry.bytes != len(member.content):
             raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: size")
         if entry.sha256 != hashlib.sha256(member.content).hexdigest():
             raise EnvelopeError("envelope.payload_mismatch", f"{member.name}: SHA-256")
+
+
+def check_manifest(header: Header, members: Sequence[Member]) -> None:
+    """Compare the manifest with the one that the header and its bytes call for.
+
+    Raises:
+        EnvelopeError: `manifest_not_canonical`.
+
+    Source: docs/protocols/envelope.md section 5.
+    """
+    if members[-2].content != _manifest_of(header, members[1].content):
+        raise EnvelopeError("envelope.manifest_not_canonical", MANIFEST_NAME)
 
 
 def _refuse_other_payloads(stated: Sequence[str], present: Sequence[str]) -> NoReturn:
