@@ -14,14 +14,14 @@ from pydantic import BaseModel
 
 from hub.accounts import Principal, Role
 from hub.clock import Clock, format_instant
-from hub.envelope import CONTAINER_MEDIA_TYPE
+from hub.envelope import CONTAINER_MEDIA_TYPE, open_envelope
 from hub.errors import ExchangeError, error_kinds
 from hub.exchange.archive import Archive
 from hub.exchange.delivery import RECEIPT_HEADER
 from hub.exchange.model import ExchangeRecord
 from hub.exchange.pipeline import Pipeline
 from hub.identifiers import MessageId, is_message_id
-from hub.messagelog import MessageLog
+from hub.messagelog import LoggedEntry, MessageLog
 from hub.problems import require, status_of
 
 
@@ -158,8 +158,9 @@ def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Princ
 
     @router.get("/api/v1/log/proofs/{message_id}")
     def prove(message_id: str, caller: Annotated[Principal, Depends(authenticate)]) -> list[ProofView]:
-        """Prove that every entry about a message is in the log."""
-        _visible(parts, caller, message_id)
+        """Prove that every entry about a message and its answer is in the log."""
+        # Read before the checkpoint is signed, so that it covers every one of them.
+        entries = _entries(parts, _visible(parts, caller, message_id))
         checkpoint = parts.log.checkpoint()
         size = checkpoint.checkpoint.size
         return [
@@ -171,8 +172,17 @@ def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Princ
                 path=[node.hex() for node in parts.log.inclusion_proof(logged.position.index, size)],
                 checkpoint=checkpoint.note,
             )
-            for logged in parts.log.entries_of(_message_id(message_id))
+            for logged in entries
         ]
+
+
+def _entries(parts: _Parts, record: ExchangeRecord) -> tuple[LoggedEntry, ...]:
+    entries = parts.log.entries_of(record.message_id)
+    if record.answer_sha256 is not None:
+        # An answer is logged under its own id; the final receipt names that entry.
+        answer = open_envelope(parts.archive.container(record.answer_sha256))
+        entries += parts.log.entries_of(answer.header.id)
+    return entries
 
 
 async def _read_body(request: Request, most: int) -> bytes:
