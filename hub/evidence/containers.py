@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying an envelope offline: the same checks as on the wire, told one by one.
+
+Source: docs/protocols/envelope.md section 10.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+from hub.clock import format_instant
+from hub.envelope import (
+    Kind,
+    Limits,
+    assemble_envelope,
+    check_manifest,
+    check_members,
+    check_payloads,
+    decode_header,
+    read_fault,
+    read_receipt,
+    read_zip,
+    verify_cades,
+    verify_canonical_cades,
+)
+from hub.errors import EnvelopeError, ExchangeError, Language, TrustError
+from hub.evidence.certificates import SignerCertificate
+from hub.evidence.steps import DependentSteps
+from hub.identifiers import member_of
+from hub.trust import VerificationReport, describe, member_of_certificate
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from hub.envelope import Envelope, Header, Member, Receipt, Signature
+    from hub.trust import TrustList
+
+_T = TypeVar("_T")
+_CLOCK_SKEW = timedelta(seconds=60)
+
+ZIP = "Size and ZIP form"
+MEMBERS = "Members"
+HEADER = "Header"
+PAYLOADS = "Payload digests"
+MANIFEST = "Manifest"
+SIGNATURE = "Signature"
+TIME = "Signing time"
+PATH = "Certificate path and usage"
+REVOCATION = "Not revoked when signing"
+SENDER = "The certificate's member is the sender"
+BINDING = "Bound to the message it answers"
+NOTICE = "What the notice says"
+
+
+def verify_envelope(
+    raw: bytes, trust_list: TrustList, revocation: Path | None, *, at: datetime, subject: str
+) -> VerificationReport:
+    """Verify a container in the canonical form.
+
+    Args:
+        raw: the container.
+        trust_list: who is approved, and was when it was signed.
+        revocation: folder of stored answers, or None; then the step about revocation fails.
+        at: UTC; the instant of verification. Nothing may have been signed after it.
+        subject: names the container in the report.
+    """
+    return _Verification(raw, SignerCertificate(trust_list, revocation), at).report(subject)
+
+
+class _Verification:
+    """One verification; what a step finds, later ones use."""
+
+    def __init__(self, raw: bytes, certificate: SignerCertificate, at: datetime) -> None:
+        self._raw = raw
+        self._certificate = certificate
+        self._at = at
+        self._members: tuple[Member, ...] = ()
+        self._header: Header | None = None
+        self._signature: Signature | None = None
+        self._facts: dict[str, str] = {}
+
+    def report(self, subject: str) -> VerificationReport:
+        """Carry out every step."""
+        steps = DependentSteps()
+        steps.run(ZIP, "envelope.not_a_zip", self._read_zip)
+        steps.run(MEMBERS, "envelope.member_unexpected", self._check_members, needs=(ZIP,))
+        steps.run(HEADER, "envelope.header_invalid", self._read_header, needs=(MEMBERS,))
+        steps.run(PAYLOADS, "envelope.payload_mismatch", self._check_payloads, needs=(HEADER,))
+        steps.run(MANIFEST, "envelope.manifest_invalid", self._check_manifest, needs=(HEADER,))
+        steps.run(SIGNATURE, "envelope.signature_invalid", self._check_signature, needs=(MEMBERS,))
+        steps.run(TIME, "envelope.signing_time_mismatch", self._check_time, needs=(HEADER, SIGNATURE))
+        steps.run(PATH, "trust.path_invalid", self._check_path, needs=(SIGNATURE,))
+        steps.run(REVOCATION, "trust.revocation_unknown", self._check_revocation, needs=(PATH,))
+        steps.run(SENDER, "trust.wrong_member", self._check_sender, needs=(HEADER, PATH))
+        steps.run(BINDING, "exchange.answer_not_bound", self._check_binding, needs=(HEADER,))
+        if self._header is None or self._header.kind in {Kind.RECEIPT, Kind.FAULT}:
+            steps.run(NOTICE, "envelope.header_invalid", self._read_notice, needs=(HEADER, PAYLOADS))
+        return VerificationReport(subject, "envelope", steps.steps, MappingProxyType(dict(self._facts)))
+
+    def _read_zip(self) -> str:
+        self._members = read_zip(self._raw, Limits())
+        return f"{len(self._raw)} bytes, {len(self._members)} members, canonical"
+
+    def _check_members(self) -> str:
+        check_members(self._members, Limits())
+        return ", ".join(member.name for member in self._members)
+
+    def _read_header(self) -> str:
+        header = decode_header(self._members[1].content)
+        self._header = header
+        fields = {
+            "id": header.id,
+            "kind": header.kind.value,
+            "sender": header.sender,
+            "recipient": header.recipient,
+            "service": header.service,
+            "contract": header.contract,
+            "sent_at": format_instant(header.sent_at),
+            "in_reply_to": header.in_reply_to and header.in_reply_to.id,
+            "purpose": header.purpose and f"{header.purpose.item}, case {header.purpose.case}",
+        }
+        self._facts |= {name: value for name, value in fields.items() if value}
+        return f"{header.kind} {header.id} from {header.sender} to {header.recipient}"
+
+    def _check_payloads(self) -> str:
+        header = _known(self._header)
+        check_payloads(header, self._members)
+        self._facts |= {f"payload/{entry.name}": f"SHA-256 {entry.sha256}" for entry in header.payload}
+        return f"{len(header.payload)} payloads have the sizes and digests the header states"
+
+    def _check_manifest(self) -> str:
+        check_manifest(_known(self._header), self._members)
+        return "names the header and every payload with its digest, and nothing else"
+
+    def _check_signature(self) -> str:
+        """Check the signature over the manifest as it is, whatever became of header and payloads."""
+        manifest, signature = self._members[-2].content, self._members[-1].content
+        stated_at = verify_cades(signature, manifest).signed_at
+        self._signature = verify_canonical_cades(signature, manifest, stated_at)
+        self._facts["signed_by"] = describe(self._signature.chain[0])
+        return f"{self._signature.algorithm}, by {describe(self._signature.chain[0])}"
+
+    def _check_time(self) -> str:
+        signed_at = _known(self._signature).signed_at
+        self._facts["signed_at"] = format_instant(signed_at)
+        if signed_at != _known(self._header).sent_at.replace(microsecond=0):
+            raise EnvelopeError("envelope.signing_time_mismatch", f"signed at {format_instant(signed_at)}")
+        if signed_at > self._at + _CLOCK_SKEW:
+            raise ExchangeError("exchange.from_the_future", f"signed at {format_instant(signed_at)}")
+        return f"{format_instant(signed_at)}, as the signer says and the header too"
+
+    def _check_path(self) -> str:
+        signature = _known(self._signature)
+        return self._certificate.check_path(signature.chain, signature.signed_at)
+
+    def _check_revocation(self) -> str:
+        signature = _known(self._signature)
+        return self._certificate.check_revocation(signature.chain, signature.signed_at)
+
+    def _check_sender(self) -> str:
+        member, sender = member_of_certificate(_known(self._signature).chain[0]), _known(self._header).sender
+        if member != member_of(sender):
+            raise TrustError("trust.wrong_member", f"the certificate is {member}'s, the sender is {sender}")
+        self._facts["member"] = member
+        return f"{member} signed for {sender}"
+
+    def _check_binding(self) -> str:
+        header = _known(self._header)
+        if header.in_reply_to is not None:
+            return f"answers {header.in_reply_to.id} of manifest SHA-256 {header.in_reply_to.manifest_sha256}"
+        if header.kind in {Kind.REQUEST, Kind.EVENT}:
+            return f"nothing to be bound to: it is a {header.kind}"
+        if header.kind is Kind.FAULT and header.sender == header.recipient:
+            return "a fault about a message that could not be read, so it is bound to none"
+        raise ExchangeError("exchange.answer_not_bound", f"a {header.kind} without in_reply_to")
+
+    def _read_notice(self) -> str:
+        header = _known(self._header)
+        envelope = assemble_envelope(self._raw, header, self._members)
+        return self._read_receipt(envelope) if header.kind is Kind.RECEIPT else self._read_fault(envelope)
+
+    def _read_receipt(self, envelope: Envelope) -> str:
+        receipt = read_receipt(envelope)
+        self._facts |= _receipt_facts(receipt)
+        about = envelope.header.in_reply_to
+        if about is None or (about.id, about.manifest_sha256) != (
+            receipt.message.id,
+            receipt.message.manifest_sha256,
+        ):
+            raise ExchangeError("exchange.answer_not_bound", "the receipt is about another message")
+        return f"{receipt.status}: message {receipt.message.id}, log entry {receipt.log.index}"
+
+    def _read_fault(self, envelope: Envelope) -> str:
+        fault = read_fault(envelope)
+        self._facts |= {
+            "fault_code": fault.code,
+            "fault_culprit": fault.culprit.value,
+            "fault_retryable": str(fault.is_retryable).lower(),
+            "fault_detail": fault.detail,
+            **{f"fault_message_{language}": fault.message[language] for language in Language},
+            **{f"fault_cure_{language}": fault.cure[language] for language in Language},
+        }
+        return f"{fault.code}, to be cured by the {fault.culprit}"
+
+
+def _receipt_facts(receipt: Receipt) -> dict[str, str]:
+    facts = {
+        "receipt_status": receipt.status.value,
+        "receipt_at": format_instant(receipt.at),
+        "receipt_message": receipt.message.id,
+        "receipt_container_sha256": receipt.message.container_sha256,
+        "receipt_manifest_sha256": receipt.message.manifest_sha256,
+        "receipt_log": f"{receipt.log.origin}, entry {receipt.log.index}",
+        "receipt_leaf_sha256": receipt.log.leaf_sha256,
+    }
+    if receipt.answer is not None:
+        facts["receipt_answer"] = receipt.answer.id
+        facts["receipt_answer_container_sha256"] = receipt.answer.container_sha256
+    if receipt.code is not None:
+        facts["receipt_code"] = receipt.code
+    return facts
+
+
+def _known(value: _T | None) -> _T:
+    """Return what an earlier step found; the steps' needs make sure of it."""
+    if value is None:
+        raise AssertionError("a step ran without what it needs")
+    return value
