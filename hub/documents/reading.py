@@ -8,6 +8,7 @@ Source: ISO 32000-1 clause 12.8 (signatures), ETSI EN 319 142-1 clause 5.4 (DSS)
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyhanko.pdf_utils.generic import DictionaryObject
@@ -19,7 +20,6 @@ from pyhanko.sign.validation.errors import NoDSSFoundError
 from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
 
 from hub.errors import DocumentError
-from hub.trust import HeldRevocation
 
 if TYPE_CHECKING:
     from asn1crypto import cms
@@ -129,19 +129,27 @@ def later_changes(signature: EmbeddedPdfSignature) -> DiffResult | SuspiciousMod
     return signature.evaluate_modifications(DEFAULT_DIFF_POLICY)
 
 
-def held_revocation(reader: PdfFileReader) -> HeldRevocation:
+@dataclass(frozen=True)
+class HeldAnswers:
+    """Revocation answers that lie in a document, in DER."""
+
+    ocsp_responses: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+
+
+def held_answers(reader: PdfFileReader) -> HeldAnswers:
     """Return the revocation answers that lie in the document.
 
     Raises:
         DocumentError: `document.long_term_invalid` when the document has no security store.
-        TrustError: `trust.revocation_unknown` when a CRL in it cannot be read.
     """
     try:
         store = DocumentSecurityStore.read_dss(reader)
     except NoDSSFoundError as exc:
         raise DocumentError("document.long_term_invalid", "the document holds no revocation answers") from exc
-    return HeldRevocation(
-        [each.get_object().data for each in store.ocsps], [each.get_object().data for each in store.crls]
+    return HeldAnswers(
+        tuple(each.get_object().data for each in store.ocsps),
+        tuple(each.get_object().data for each in store.crls),
     )
 
 

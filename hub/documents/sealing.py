@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import httpx2
 from asn1crypto import crl, ocsp
 from cryptography.x509.oid import NameOID
-from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.layout import AxisAlignment, Margins, SimpleBoxLayoutRule
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.sign.fields import MDPPerm, SigFieldSpec, SigSeedSubFilter
@@ -33,7 +32,14 @@ from pyhanko.stamp import StaticStampStyle
 
 from hub.clock import Clock, SystemClock
 from hub.documents.reading import find_seal, open_pdf, seal_token
-from hub.documents.signer import SealPage, SealSigner, TimeStampClient, to_asn1, token_chain
+from hub.documents.signer import (
+    SealPage,
+    SealSigner,
+    TimeStampClient,
+    UnchangedMetadataWriter,
+    to_asn1,
+    token_chain,
+)
 from hub.documents.typesetting import SEAL_SQUARE, Square, typeset_seal
 from hub.documents.verification import verify_document
 from hub.errors import DocumentError, TrustError
@@ -99,8 +105,8 @@ class DocumentSealer:
         self._page = typeset_seal(self._name, member_of_certificate(leaf), notice=notice)
         self._square = square
         self._clock = clock or SystemClock()
-        client = client or httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
-        self._time_stamps = TimeStampClient(time_stamp_url, client)
+        self._client = client or httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        self._time_stamps = TimeStampClient(time_stamp_url, self._client)
         self._lock = threading.Lock()
 
     def seal(self, pdf: bytes, *, reason: str | None = None, location: str | None = None) -> bytes:
@@ -134,9 +140,13 @@ class DocumentSealer:
             raise DocumentError("document.seal_failed", f"the sealed document does not verify: {failed}")
         return sealed
 
+    def close(self) -> None:
+        """Close the connections to the time-stamping authority."""
+        self._client.close()
+
     def _sign(self, pdf: bytes, reason: str | None, location: str | None) -> bytes:
         """Write the signature with its timestamp, and draw the seal."""
-        writer = IncrementalPdfFileWriter(io.BytesIO(pdf))
+        writer = UnchangedMetadataWriter(io.BytesIO(pdf))
         if writer.prev.embedded_signatures:
             raise DocumentError("document.seal_failed", "the document is signed already")
         style = StaticStampStyle(
@@ -173,7 +183,7 @@ class DocumentSealer:
 
     def _archive(self, signed: bytes, paths: tuple[ValidatedPath, ...]) -> bytes:
         """Add what a verifier needs later, then a timestamp over everything."""
-        writer = IncrementalPdfFileWriter(io.BytesIO(signed))
+        writer = UnchangedMetadataWriter(io.BytesIO(signed))
         answers = {answer.der: answer.kind for path in paths for answer in path.revocation}
         DocumentSecurityStore.supply_dss_in_writer(
             writer,

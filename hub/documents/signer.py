@@ -18,6 +18,7 @@ from asn1crypto import algos, cms, tsp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.content import PdfContent
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.layout import BoxConstraints
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.signers import Signer
@@ -102,6 +103,18 @@ class TimeStampClient(TimeStamper):
         if len(response.content) > _MOST_TOKEN_BYTES:
             raise DocumentError("document.seal_failed", "the time-stamping authority's answer is too long")
         return tsp.TimeStampResp.load(response.content, strict=True)
+
+
+class UnchangedMetadataWriter(IncrementalPdfFileWriter):
+    """Appends to a PDF and leaves its metadata as typeset.
+
+    pyHanko would write the XMP anew, with prefixes and value forms that PDF/A does not allow.
+
+    Source: ISO 19005-3 clauses 6.6.2.1 and 6.6.2.3.
+    """
+
+    def _update_meta(self) -> None:
+        """Leave them."""
 
 
 class SealPage(PdfContent):

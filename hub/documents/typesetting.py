@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,6 @@ from hub.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
 ATTACHMENT_NAME = "disability-employment-proof.json"
 """File name of the attached data."""
@@ -50,6 +50,9 @@ class Square:
         left, bottom, side = round(self.left), round(self.bottom), round(self.side)
         return left, bottom, left + side, bottom + side
 
+
+_SEAL_DRAWN = datetime(2025, 1, 1, tzinfo=UTC)
+"""PDF/A asks for a date; a fixed one, so that the drawing has always the same bytes."""
 
 SEAL_MILLIMETRES = 42
 """Diameter of a public body's round seal."""
@@ -136,7 +139,7 @@ def typeset_seal(issuer: str, code: str, *, notice: str | None = None) -> bytes:
         DocumentError: `document.font_missing`, `document.typesetting_failed`.
     """
     seal = {"issuer": issuer, "code": code, "notice": notice, "side": SEAL_MILLIMETRES}
-    return _compile("seal.typ", {"seal": json.dumps(seal)}, None, None)
+    return _compile("seal.typ", {"seal": json.dumps(seal)}, _SEAL_DRAWN, "a-2b")
 
 
 def _qr_code(number: str, digest: str, verification_url: str | None) -> str:
@@ -151,14 +154,14 @@ def _qr_code(number: str, digest: str, verification_url: str | None) -> str:
     return svg.getvalue().decode("utf-8")
 
 
-def _compile(template: str, inputs: Mapping[str, str], moment: datetime | None, standard: Any) -> bytes:
+def _compile(
+    template: str, inputs: Mapping[str, str], moment: datetime, standard: typst.PDFStandard
+) -> bytes:
     font = find_chinese_font()
     source = resources.files("hub.documents").joinpath(template).read_bytes()
     try:
         compiler = typst.Compiler(font_paths=font.fonts, sys_inputs={**inputs, "font": font.family})
-        content = compiler.compile(
-            source, format="pdf", pdf_standards=[standard] if standard else [], timestamp=moment
-        )
+        content = compiler.compile(source, format="pdf", pdf_standards=[standard], timestamp=moment)
     except typst.TypstError as exc:
         # The typesetter's message can quote the text it could not set, which may be a person's name.
         raise DocumentError(

@@ -11,22 +11,25 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
 from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
 from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko.sign.validation.utils import extract_message_digest
 
 from hub.clock import format_instant
 from hub.documents.longterm import check_long_term
 from hub.documents.reading import (
+    HeldAnswers,
     attached_data,
     check_contents_form,
     coverage,
     find_archive_timestamps,
     find_seal,
-    held_revocation,
+    held_answers,
     later_changes,
     open_pdf,
     seal_token,
@@ -35,7 +38,16 @@ from hub.documents.signatures import TimeStamp, check_certificates, check_signat
 from hub.documents.signer import from_asn1
 from hub.documents.typesetting import ATTACHMENT_NAME
 from hub.errors import DocumentError, TrustError
-from hub.trust import StepRecorder, TrustList, Use, ValidatedPath, Validator, VerificationReport, describe
+from hub.trust import (
+    HeldRevocation,
+    StepRecorder,
+    TrustList,
+    Use,
+    ValidatedPath,
+    Validator,
+    VerificationReport,
+    describe,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,6 +87,12 @@ def verify_document(  # noqa: PLR0913 (three are for the caller's own knowledge,
     Source: ETSI EN 319 102-1 clauses 5.3 to 5.6; ETSI EN 319 142-1 clause 5.
     """
     return _Verification(pdf, trust_list, at, revocation, data).report(subject)
+
+
+@lru_cache(maxsize=64)
+def _validator(trust_list: TrustList, answers: HeldAnswers) -> Validator:
+    """Documents sealed in the same minutes hold the same answers; their paths are validated once."""
+    return Validator(trust_list, HeldRevocation(answers.ocsp_responses, answers.crls))
 
 
 class _Verification:
@@ -141,7 +159,7 @@ class _Verification:
     @property
     def _validator(self) -> Validator:
         if "validator" not in self._found:
-            self._found["validator"] = Validator(self._trust_list, held_revocation(self._reader))
+            self._found["validator"] = _validator(self._trust_list, held_answers(self._reader))
         validator: Validator = self._found["validator"]
         return validator
 
@@ -157,6 +175,8 @@ class _Verification:
     def _check_changes(self) -> str:
         """Only validation data and timestamps may follow (ETSI EN 319 142-1 clause 5.4)."""
         seal = self._seal
+        if seal.compute_digest() != extract_message_digest(seal.signer_info):
+            raise DocumentError("document.modified", "what was sealed is not what the file holds")
         if coverage(seal) < SignatureCoverageLevel.ENTIRE_REVISION:
             raise DocumentError("document.modified", "the seal does not cover the whole of what it sealed")
         change = later_changes(seal)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation import DocumentSecurityStore
+
+from hub.documents import SEAL_SQUARE, DocumentSealer, proof_json, verify_document
+from hub.errors import DocumentError
+from tests.hub.documents.conftest import now, open_sealer, read_example
+from tests.pki import free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hub.trust import TrustList
+    from tests.pki import ServedPki
+
+
+def test_a_sealed_document_is_pades_b_lta(sealed: bytes) -> None:
+    reader = PdfFileReader(io.BytesIO(sealed))
+    seal, stamp = reader.embedded_signatures
+    store = DocumentSecurityStore.read_dss(reader)
+    assert seal.sig_object["/SubFilter"] == "/ETSI.CAdES.detached"
+    assert stamp.sig_object["/SubFilter"] == "/ETSI.RFC3161"
+    assert seal.docmdp_level is not None
+    assert seal.docmdp_level.value == 1
+    assert store.ocsps or store.crls
+    # The root comes from the trust list.
+    names = {certificate.subject.native["common_name"] for certificate in store.load_certs()}
+    assert {
+        "成华区人力资源和社会保障局 电子印章",
+        "Heliograph 开发用时间戳",
+        "Heliograph 开发用电子印章CA",
+    } <= names
+    assert "Heliograph 开发用根CA" not in names
+
+
+def test_the_seal_is_drawn_where_the_template_left_room(sealed: bytes) -> None:
+    seal = PdfFileReader(io.BytesIO(sealed)).embedded_regular_signatures[0].sig_field
+    assert [int(each) for each in seal["/Rect"]] == list(SEAL_SQUARE.box)
+    # Printed and locked, as PDF/A asks of a visible field.
+    assert seal["/F"] == 132
+
+
+def test_sealing_only_appends(sealed: bytes, typeset: bytes) -> None:
+    assert sealed.startswith(typeset)
+
+
+def test_metadata_and_attachment_stay_those_of_pdf_a_3b(sealed: bytes, typeset: bytes) -> None:
+    before, after = (PdfFileReader(io.BytesIO(each)) for each in (typeset, sealed))
+    assert after.root["/Metadata"].data == before.root["/Metadata"].data
+    assert dict(after.trailer["/Info"]) == dict(before.trailer["/Info"])
+    assert "/OutputIntents" in after.root
+    (attached,) = (each.get_object() for each in after.root["/AF"])
+    assert attached["/EF"]["/F"].data == proof_json(read_example())
+
+
+def test_an_rsa_seal_seals_too(pki: ServedPki, typeset: bytes, trust_list: TrustList) -> None:
+    with open_sealer(pki, "labour-seal-rsa") as sealer:
+        sealed = sealer.seal(typeset)
+    assert verify_document(sealed, trust_list, at=now()).is_valid
+
+
+def test_one_sealer_serves_several_threads(
+    sealer: DocumentSealer, typeset: bytes, trust_list: TrustList
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(sealer.seal, [typeset] * 3))
+    assert all(verify_document(each, trust_list, at=now()).is_valid for each in results)
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ("labour-seal-revoked", "trust.certificate_revoked"),
+        ("labour-seal-expired", "trust.certificate_expired"),
+        ("labour-sign", "trust.usage_not_allowed"),
+        ("rogue/labour-sign", "trust.unknown_authority"),
+    ],
+)
+def test_a_seal_that_may_not_seal_does_not(pki: ServedPki, typeset: bytes, label: str, reason: str) -> None:
+    with open_sealer(pki, label) as sealer, pytest.raises(DocumentError) as refusal:
+        sealer.seal(typeset)
+    assert refusal.value.code == "document.seal_failed"
+    assert reason in refusal.value.detail
+
+
+def test_without_a_time_stamping_authority_nothing_is_sealed(pki: ServedPki, typeset: bytes) -> None:
+    url = f"http://127.0.0.1:{free_port()}/tsa"
+    with open_sealer(pki, "labour-seal", url) as sealer, pytest.raises(DocumentError) as refusal:
+        sealer.seal(typeset)
+    assert refusal.value.code == "document.seal_failed"
+    assert "time-stamping authority cannot be reached" in refusal.value.detail
+    assert refusal.value.is_retryable
+
+
+def test_what_does_not_answer_as_a_time_stamping_authority_is_refused(pki: ServedPki, typeset: bytes) -> None:
+    with (
+        open_sealer(pki, "labour-seal", f"{pki.url}/nothing/here") as sealer,
+        pytest.raises(DocumentError, match="time-stamping authority answered 404"),
+    ):
+        sealer.seal(typeset)
+
+
+def test_a_document_is_sealed_only_once(sealer: DocumentSealer, sealed: bytes) -> None:
+    with pytest.raises(DocumentError, match="signed already"):
+        sealer.seal(sealed)
+
+
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.7\n", b"not a PDF"])
+def test_what_is_no_pdf_is_not_sealed(sealer: DocumentSealer, content: bytes) -> None:
+    with pytest.raises(DocumentError) as refusal:
+        sealer.seal(content)
+    assert refusal.value.code == "document.seal_failed"
+
+
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="poppler-utils is not installed")
+def test_pdfsig_confirms_the_seal(sealed: bytes, tmp_path: Path) -> None:
+    (tmp_path / "sealed.pdf").write_bytes(sealed)
+    output = subprocess.run(
+        ["pdfsig", tmp_path / "sealed.pdf"], capture_output=True, check=False, text=True
+    ).stdout
+    assert "Signature is Valid." in output
+    assert "ETSI.CAdES.detached" in output
+    # The archive time stamp, which comes last, covers the whole file.
+    assert "Total document signed" in output
+
+
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="poppler-utils is not installed")
+def test_pdfsig_finds_a_changed_byte(sealed: bytes, tmp_path: Path) -> None:
+    changed = bytearray(sealed)
+    place = re.search(rb"stream\n", sealed)
+    assert place is not None
+    changed[place.end() + 40] ^= 1
+    (tmp_path / "changed.pdf").write_bytes(changed)
+    output = subprocess.run(
+        ["pdfsig", tmp_path / "changed.pdf"], capture_output=True, check=False, text=True
+    ).stdout
+    assert "Digest Mismatch" in output
