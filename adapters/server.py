@@ -23,6 +23,7 @@ from adapters.proof.adapter import ProofAdapter, ProofParts
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
+from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
 from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
 
@@ -111,11 +112,27 @@ class GatewayProcess:
         self._http.close()
 
     def _issuer(self) -> Callable[[JsonObject], bytes]:
-        """Return what typesets a proof and puts this member's seal on it."""
-        # Typesetting and sealing are loaded only where documents are issued.
-        from hub.documents import typeset_proof  # noqa: PLC0415
+        """Return what typesets a proof and puts this member's seal on it.
 
-        return typeset_proof
+        Raises:
+            SettingsError: the gateway has no seal.
+        """
+        # Typesetting and sealing are loaded only where documents are issued.
+        from hub.documents import DocumentSealer, typeset_proof  # noqa: PLC0415
+
+        seal = self._settings.seal
+        if seal is None:
+            raise SettingsError("settings.invalid", "seal: a gateway that issues documents needs one")
+        sealer = DocumentSealer(
+            _load_key(seal),
+            self._trust_list,
+            OnlineRevocation(),
+            seal.time_stamp_url,
+            notice=seal.notice,
+            clock=self._clock,
+        )
+
+        return lambda data: sealer.seal(typeset_proof(data))
 
     def _proof_adapter(self, entry: ServiceEntry) -> Adapter:
         parts = ProofParts(

@@ -58,10 +58,10 @@ class DraftSettings(_Settings):
 
 
 class SealSettings(KeySettings):
-    """The seal that this member puts on documents, and who stamps their time."""
+    """The seal this member puts on documents, who stamps their time, and a notice drawn in the seal."""
 
     time_stamp_url: ReferredText
-    issuer_name: str
+    notice: str | None = None
 
 
 class GatewaySettings(_Settings):

@@ -179,7 +179,7 @@ def _gateways(pki: DevelopmentPki, ports: Ports) -> dict[str, dict[str, Any]]:
             "seal": {
                 **_keys(pki, "labour-seal"),
                 "time_stamp_url": pki.time_stamp_url,
-                "issuer_name": "成华区人力资源和社会保障局",
+                "notice": "演示 DEMO",
             },
         },
         "federation": {
