@@ -10,6 +10,7 @@ Source: ETSI EN 319 102-1 clause 5.6.3.
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from pyhanko.sign.validation import EmbeddedPdfSignature
 
     from hub.trust import TrustList
+
+# What pyHanko has to say stands in the report; without a handler of the application's it would also print it.
+logging.getLogger("pyhanko").addHandler(logging.NullHandler())
 
 _REQUIRED = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED
 _TOLERANCE = timedelta(seconds=60)

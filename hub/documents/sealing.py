@@ -55,6 +55,17 @@ FIELD = "Seal"
 
 _ARCHIVE_FIELD = "ArchiveTimestamp"
 _TIMEOUT = httpx2.Timeout(5.0, connect=2.0)
+# The last three are how pyHanko meets a time-stamp answer with another nonce, or one that lacks a field.
+_PYHANKO_REFUSALS = (
+    SigningError,
+    TimestampRequestError,
+    PdfError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+
 _OPACITY = 0.85
 """As of ink: what lies under the seal stays legible."""
 
@@ -131,7 +142,7 @@ class DocumentSealer:
                 sealed = self._archive(signed, (path, authority))
         except TrustError as exc:
             raise DocumentError("document.seal_failed", f"{exc.code}: {exc.detail}") from exc
-        except (SigningError, TimestampRequestError, PdfError, ValueError) as exc:
+        except _PYHANKO_REFUSALS as exc:
             # pyHanko's messages speak of structures, never of content.
             raise DocumentError("document.seal_failed", f"{type(exc).__name__}: {exc}") from exc
         report = verify_document(sealed, self._trust_list, at=self._clock.now())

@@ -29,12 +29,14 @@ def read_example() -> dict[str, Any]:
 
 
 @contextmanager
-def open_sealer(pki: ServedPki, label: str, time_stamp_url: str | None = None) -> Iterator[DocumentSealer]:
+def open_sealer(
+    pki: ServedPki, label: str, time_stamp_url: str | None = None, *, trust_list: TrustList | None = None
+) -> Iterator[DocumentSealer]:
     """Make a sealer with the key of a label, and close its connections afterwards."""
     revocation = OnlineRevocation()
-    trust_list = load_trust_list(pki.trust_list)
     url = time_stamp_url or pki.time_stamp_url
-    sealer = DocumentSealer(pki.signer(label), trust_list, revocation, url, notice="演示 DEMO")
+    approved = trust_list or load_trust_list(pki.trust_list)
+    sealer = DocumentSealer(pki.signer(label), approved, revocation, url, notice="演示 DEMO")
     try:
         yield sealer
     finally:

@@ -5,22 +5,29 @@ import io
 import re
 import shutil
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
+from asn1crypto import tsp
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import DocumentSecurityStore
 
 from hub.documents import SEAL_SQUARE, DocumentSealer, proof_json, verify_document
 from hub.errors import DocumentError
+from hub.trust import TrustList, Use, load_trust_list
 from tests.hub.documents.conftest import now, open_sealer, read_example
 from tests.pki import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from hub.trust import TrustList
     from tests.pki import ServedPki
 
 
@@ -108,6 +115,63 @@ def test_what_does_not_answer_as_a_time_stamping_authority_is_refused(pki: Serve
         pytest.raises(DocumentError, match="time-stamping authority answered 404"),
     ):
         sealer.seal(typeset)
+
+
+def test_an_old_time_stamp_that_is_played_back_is_refused(pki: ServedPki, typeset: bytes) -> None:
+    with (
+        replaying_authority(pki.time_stamp_url) as url,
+        open_sealer(pki, "labour-seal", url) as sealer,
+        pytest.raises(DocumentError) as refusal,
+    ):
+        sealer.seal(typeset)
+    assert refusal.value.code == "document.seal_failed"
+
+
+def test_a_time_stamping_authority_that_is_not_approved_is_refused(pki: ServedPki, typeset: bytes) -> None:
+    trust_list = load_trust_list(pki.trust_list)
+    without = TrustList(
+        tuple(replace(row, uses=row.uses - {Use.TIMESTAMP}) for row in trust_list.authorities)
+    )
+    with (
+        open_sealer(pki, "labour-seal", trust_list=without) as sealer,
+        pytest.raises(DocumentError) as refusal,
+    ):
+        sealer.seal(typeset)
+    assert "trust.usage_not_allowed" in refusal.value.detail
+
+
+@contextmanager
+def replaying_authority(url: str) -> Iterator[str]:
+    """Answer every request with the token of one earlier request."""
+    request = tsp.TimeStampReq(
+        {
+            "version": 1,
+            "message_imprint": {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": bytes(32)},
+            "nonce": 7,
+            "cert_req": True,
+        }
+    )
+    headers = {"Content-Type": "application/timestamp-query"}
+    recorded = httpx2.post(url, content=request.dump(), headers=headers).content
+
+    class Replay(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.send_header("Content-Length", str(len(recorded)))
+            self.end_headers()
+            self.wfile.write(recorded)
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Replay) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_document_is_sealed_only_once(sealer: DocumentSealer, sealed: bytes) -> None:
