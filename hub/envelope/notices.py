@@ -95,7 +95,8 @@ class Fault:
 
 @checked_dataclass(frozen=True, kw_only=True, config=_STRICT)
 class _FaultFields:
-    code: Annotated[str, Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=80)]
+    # As long as a log entry's code may be.
+    code: Annotated[str, Field(pattern=r"^[a-z]{1,20}\.[a-z0-9_]{1,60}$")]
     culprit: Culprit = Field(strict=False)
     retryable: bool
     detail: Annotated[str, Field(max_length=2000)]

@@ -45,7 +45,7 @@ class DraftBody(_Body):
 class FailureBody(_Body):
     """Why a gateway could not make an answered message of a draft."""
 
-    code: str = Field(pattern=r"^[a-z]+\.[a-z0-9_]+$", max_length=80)
+    code: str = Field(pattern=r"^[a-z]{1,20}\.[a-z0-9_]{1,60}$")
     detail: str = Field(max_length=2000)
 
 

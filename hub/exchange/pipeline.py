@@ -20,7 +20,7 @@ import structlog
 
 from hub.clock import day_in_china
 from hub.envelope import Kind, Limits, open_envelope, read_fault, require_binding, verify_signature
-from hub.errors import EnvelopeError, ExchangeError, HubError, TrustError
+from hub.errors import EnvelopeError, ExchangeError, HubError, RegistryError, TrustError
 from hub.exchange.model import (
     Accepted,
     Answered,
@@ -180,7 +180,7 @@ class Pipeline:
         """Believe the answer's certificate and hold it to the member named as its sender."""
         try:
             await self._identify(stage.answer_signature, stage.answer.header, self.clock.now())
-        except TrustError as error:
+        except (TrustError, RegistryError) as error:
             if error.is_retryable:
                 raise
             raise ExchangeError("exchange.answer_untrusted", str(error)) from error
@@ -189,9 +189,13 @@ class Pipeline:
     def bind_answer(self, stage: Answered) -> Answered:
         """Hold the answer to this very request; a fault from the department ends the exchange here."""
         require_binding(stage.answer, stage.request)
-        if stage.answer.header.kind is Kind.FAULT:
-            raise read_fault(stage.answer).to_error()
-        return stage
+        if stage.answer.header.kind is not Kind.FAULT:
+            return stage
+        try:
+            fault = read_fault(stage.answer)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+        raise fault.to_error()
 
     def check_answer(self, stage: Answered) -> Answered:
         """Hold the answer to its contract."""

@@ -127,7 +127,8 @@ class Recorder:
         self, connection: Connection, stage: Identified, error: HubError, now: datetime
     ) -> Outcome:
         request = stage.request
-        if error.code in _REPLAYS:
+        # Once delivered it was no replay, whatever code a department's fault carries.
+        if error.code in _REPLAYS and not isinstance(stage, Accepted):
             return self._refuse_replay(connection, stage, error, now)
         event = EntryEvent.FAILED if isinstance(stage, Accepted) else EntryEvent.REFUSED
         if event is EntryEvent.REFUSED and not self._enter_refused(connection, stage):

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hub on loopback as a hostile sender meets it: any bytes in, and out what the hub signed about them."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import httpx2
+import rfc8785
+
+from hub.accounts import Principal
+from hub.app import build_app, build_hub
+from hub.clock import SystemClock
+from hub.demo.preparation import FUND, HUB_MEMBER, DemoFolder, prepare
+from hub.envelope import (
+    CONTAINER_MEDIA_TYPE,
+    Envelope,
+    Header,
+    Kind,
+    Party,
+    Payload,
+    Purpose,
+    open_envelope,
+    read_fault,
+    read_receipt,
+    reply_to,
+    seal_envelope,
+    verify_signature,
+)
+from hub.exchange import RECEIPT_HEADER
+from hub.identifiers import MemberId, member_of, new_message_id, subsystem_of
+from hub.registry import AccessRight, Service, Title
+from hub.settings import load_settings
+from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
+from tests.journeys.departments import (
+    ECHO,
+    EMPLOYMENT,
+    FEDERATION_ECHO,
+    LABOUR_ECHO,
+    make_departments,
+)
+from tests.journeys.serving import serving
+from tests.pki import PASSPHRASE, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hub.accounts import Role
+    from hub.app import Hub
+    from hub.demo.preparation import Prepared
+    from hub.envelope import Fault, Receipt
+    from hub.identifiers import ServiceId, SubsystemId
+    from hub.messagelog import Entry
+    from tests.journeys.departments import Departments
+    from tests.pki import ServedPki
+
+PURPOSE = Purpose(
+    item="000788002000",
+    case="CBJ-2026-000017",
+    legal_basis="财税〔2015〕72号第八条",
+    official="李伟",
+    post="残保金审核岗",
+)
+TIMEOUT_SECONDS = 2
+"""How long the hub waits for the echoing departments."""
+
+_LABELS = {"13510108MB1A00003J": "federation-sign", "11510108MB1A00002M": "labour-sign"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back, after its signature and its signer's certificate were found to hold.
+
+    Attributes:
+        signer: the member whose certificate signed `envelope`.
+        receipt: the hub's final receipt, its signature checked too.
+    """
+
+    status: int
+    envelope: Envelope
+    signer: MemberId
+    fault: Fault | None
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True)
+class World:
+    """A running hub, two departments, and a hand that may sign with any key of the PKI."""
+
+    pki: ServedPki
+    prepared: Prepared
+    hub: Hub
+    url: str
+    departments: Departments
+    validator: Validator
+    http: httpx2.Client
+
+    def request(
+        self,
+        service: ServiceId = LABOUR_ECHO,
+        *,
+        sender: SubsystemId = FUND,
+        signed_by: str | None = None,
+        text: str = "你好",
+        payloads: tuple[Payload, ...] | None = None,
+        **changes: object,
+    ) -> Envelope:
+        """Sign a request; every field of its header may be changed."""
+        content = payloads or (Payload("request.json", "application/json", rfc8785.dumps({"text": text})),)
+        now = SystemClock().now()
+        message_id = new_message_id(now)
+        fields: dict[str, object] = {
+            "id": message_id,
+            "kind": Kind.REQUEST,
+            "sender": sender,
+            "recipient": subsystem_of(service),
+            "sent_at": now,
+            "expires_at": now + timedelta(minutes=10),
+            "conversation": message_id,
+            "service": service,
+            "contract": ECHO,
+            "purpose": PURPOSE,
+            "payload": tuple(payload.describe() for payload in content),
+        }
+        header = Header(**(fields | changes))  # type: ignore[arg-type]  # tests change what they like
+        key = self.pki.signer(signed_by or _LABELS[member_of(sender)])
+        return seal_envelope(header, content, key)
+
+    def answer(
+        self,
+        request: Envelope,
+        *,
+        signed_by: str = "labour-sign",
+        text: str | int = "你好",
+        **changes: object,
+    ) -> Envelope:
+        """Sign an answer as the labour bureau would, or with any key, and any header field changed."""
+        payload = Payload("response.json", "application/json", rfc8785.dumps({"text": text}))
+        key = self.pki.signer(signed_by)
+        honest = reply_to(
+            request, Kind.RESPONSE, (payload,), party=Party(EMPLOYMENT, key), now=SystemClock().now()
+        )
+        return seal_envelope(replace(honest.header, **changes), (payload,), key)  # type: ignore[arg-type]  # likewise
+
+    def send(self, raw: bytes) -> Reply:
+        """Send bytes to the hub; whatever it answers must be signed and believed."""
+        response = self.http.post(
+            f"{self.url}/api/v1/messages", content=raw, headers={"Content-Type": CONTAINER_MEDIA_TYPE}
+        )
+        assert response.headers["content-type"] == CONTAINER_MEDIA_TYPE, response.text
+        envelope = open_envelope(response.content)
+        receipt = None
+        if RECEIPT_HEADER in response.headers:
+            receipt_envelope = open_envelope(base64.b64decode(response.headers[RECEIPT_HEADER]))
+            assert self.signer_of(receipt_envelope) == HUB_MEMBER
+            receipt = read_receipt(receipt_envelope)
+        fault = read_fault(envelope) if envelope.header.kind is Kind.FAULT else None
+        return Reply(response.status_code, envelope, self.signer_of(envelope), fault, receipt)
+
+    def signer_of(self, envelope: Envelope) -> MemberId:
+        """Return the member that signed, whose certificate is believed now."""
+        signature = verify_signature(envelope)
+        path = self.validator.validate(signature.chain, use=Use.ENVELOPE, at=SystemClock().now())
+        assert path.member_id == member_of(envelope.header.sender)
+        return path.member_id
+
+    def entries(self, request: Envelope) -> list[Entry]:
+        """Return what the log says about a message, oldest first."""
+        return [logged.entry for logged in self.hub.log.entries_of(request.header.id)]
+
+    def token(
+        self, role: Role, subsystem: SubsystemId | None = None, subject: str = "李伟"
+    ) -> dict[str, str]:
+        """Issue a token; returns the header that shows it."""
+        issued = self.hub.accounts.issue(
+            Principal(subject, frozenset({role}), subsystem), timedelta(minutes=30)
+        )
+        return {"Authorization": f"Bearer {issued.secret}"}
+
+
+@contextmanager
+def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
+    """Run a hub with its own database and two echoing departments."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "passphrase").write_bytes(PASSPHRASE)
+    prepared = prepare(DemoFolder(folder), pki)
+    departments = make_departments(pki)
+    hub = build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment)))
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(departments.app(), free_port()))
+        url = stack.enter_context(serving(build_app(hub), prepared.ports.hub))
+        _register(hub, address)
+        yield World(
+            pki=pki,
+            prepared=prepared,
+            hub=hub,
+            url=url,
+            departments=departments,
+            validator=Validator(load_trust_list(pki.trust_list), OnlineRevocation()),
+            http=stack.enter_context(httpx2.Client(timeout=30)),
+        )
+
+
+def echo_service(service: ServiceId, gateway_url: str) -> Service:
+    """Describe an echo service to the registry."""
+    return Service(
+        id=service,
+        contract=ECHO,
+        gateway_url=gateway_url,
+        timeout_seconds=TIMEOUT_SECONDS,
+        titles=Title(zh="回显", en="Echo"),
+    )
+
+
+def echo_right(name: str, consumer: SubsystemId, service: ServiceId) -> AccessRight:
+    """Describe the right to an echo service, for one purpose."""
+    return AccessRight(
+        id=name,  # type: ignore[arg-type]  # a literal id
+        consumer=consumer,
+        service=service,
+        purposes=(PURPOSE.item,),
+        legal_basis="测试",
+        valid_from=date(2026, 1, 1),
+    )
+
+
+def _register(hub: Hub, address: str) -> None:
+    hub.registry.apply(
+        (
+            echo_service(LABOUR_ECHO, f"{address}/labour/messages"),
+            echo_service(FEDERATION_ECHO, f"{address}/federation/messages"),
+            echo_right("fund-asks-echo", FUND, LABOUR_ECHO),
+            echo_right("employment-asks-echo", EMPLOYMENT, FEDERATION_ECHO),
+        ),
+        by="tests",
+    )
