@@ -66,8 +66,8 @@ def openssl_verifies(signature: bytes, content: bytes, key: ThrowawayKey, folder
     return run.returncode == 0 and (folder / "signed").read_bytes() == content
 
 
-def openssl_signs(key: ThrowawayKey, folder: Path, *options: str) -> bytes:
-    (folder / "content").write_bytes(CONTENT)
+def openssl_signs(key: ThrowawayKey, folder: Path, *options: str, content: bytes = CONTENT) -> bytes:
+    (folder / "content").write_bytes(content)
     (folder / "key.pem").write_bytes(key.key_pem)
     (folder / "leaf.pem").write_bytes(pem(key.certificate_chain[0]))
     (folder / "authority.pem").write_bytes(pem(key.certificate_chain[1]))
