@@ -26,7 +26,7 @@ from hub.demo.preparation import (
     ensure_pki,
     prepare,
 )
-from hub.demo.processes import all_running, wait_for_file, wait_for_http
+from hub.demo.processes import Program, all_running, wait_for_file, wait_for_http
 from hub.errors import Language
 from hub.evidence.verification import render_report, report_to_json, verify_file
 from hub.trust import AnswerKind, OnlineRevocation, Use, Validator, load_trust_list
@@ -91,8 +91,8 @@ def _start(steps: Steps, prepared: Prepared, stack: ExitStack) -> None:
         processes = stack.enter_context(
             all_running(
                 {
-                    "pki": ["-m", "adapters.simulators.pki", str(prepared.pki.folder)],
-                    "stand-ins": ["-m", "adapters.simulators", "--folder", str(stand_ins)],
+                    "pki": Program("adapters.simulators.pki:main", [str(prepared.pki.folder)]),
+                    "stand-ins": Program("adapters.simulators.__main__:main", ["--folder", str(stand_ins)]),
                 },
                 logs=logs,
                 environment=environment,
@@ -107,12 +107,12 @@ def _start(steps: Steps, prepared: Prepared, stack: ExitStack) -> None:
             wait_for_http(processes[name], f"http://127.0.0.1:{port}/healthz", log=logs / f"{name}.log")
 
 
-def _services(prepared: Prepared) -> dict[str, list[str]]:
-    folder, cli = prepared.folder, ["-m", "hub.cli"]
+def _services(prepared: Prepared) -> dict[str, Program]:
+    folder = prepared.folder
     return {
-        "hub": [*cli, "serve", "--config", str(folder.hub_config)],
+        "hub": Program("hub.cli:main", ["serve", "--config", str(folder.hub_config)]),
         **{
-            f"gateway-{name}": [*cli, "gateway", str(folder.gateway_config(name))]
+            f"gateway-{name}": Program("hub.cli:main", ["gateway", str(folder.gateway_config(name))])
             for name in ("labour-bureau", "federation", "social-insurance")
         },
     }

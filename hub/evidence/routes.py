@@ -7,7 +7,7 @@ Source: docs/protocols/exchange.md section 6.
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.accounts import Principal, Role
@@ -154,11 +154,13 @@ def _add_drafts(router: APIRouter, desk: EvidenceDesk, authenticate: Callable[..
 
     @router.post("/drafts/claim", responses={204: {"description": "no draft is waiting"}})
     async def claim(
-        caller: Caller, wait_seconds: Annotated[float, Query(ge=0, le=60)] = 0
+        request: Request, caller: Caller, wait_seconds: Annotated[float, Query(ge=0, le=60)] = 0
     ) -> DraftView | None:
         """Hand the oldest draft of the caller's subsystem to its gateway, which will sign and send it."""
         caller.require(Role.GATEWAY)
-        draft = await desk.claim(_subsystem(caller), wait_seconds=wait_seconds)
+        draft = await desk.claim(
+            _subsystem(caller), wait_seconds=wait_seconds, is_gone=request.is_disconnected
+        )
         if draft is None:
             return None
         purpose = draft.purpose

@@ -18,7 +18,7 @@ from hub.exchange import ExchangeState
 from hub.identifiers import new_message_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -88,8 +88,16 @@ class EvidenceDesk:
         self._arrival(requester.subsystem).set()
         return request
 
-    async def claim(self, subsystem: SubsystemId, *, wait_seconds: float) -> EvidenceRequest | None:
-        """Hand the subsystem's oldest draft to its gateway, waiting for one if there is none."""
+    async def claim(
+        self, subsystem: SubsystemId, *, wait_seconds: float, is_gone: Callable[[], Awaitable[bool]]
+    ) -> EvidenceRequest | None:
+        """Hand the subsystem's oldest draft to its gateway, waiting for one if there is none.
+
+        Args:
+            subsystem: whose drafts.
+            wait_seconds: how long to wait.
+            is_gone: tells whether the gateway has hung up; nobody claims for it then.
+        """
 
         def take(connection: Connection) -> EvidenceRequest | None:
             now = self.clock.now()
@@ -99,6 +107,8 @@ class EvidenceDesk:
         while True:
             arrival = self._arrival(subsystem)
             arrival.clear()
+            if await is_gone():
+                return None
             claimed = await self.writer.run_async(take)
             remaining = deadline - asyncio.get_running_loop().time()
             if claimed is not None or remaining <= 0:

@@ -24,4 +24,5 @@ def main() -> None:
                     print(f"  {line}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
