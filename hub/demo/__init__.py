@@ -7,6 +7,22 @@ story        what the caseworker does, and what a sceptic may check
 console      what is printed
 """
 
-from hub.demo.story import run_demo
+from pathlib import Path
+
+from hub.demo.processes import begin_importing
+
+
+def run_demo(folder: Path, *, keep_serving: bool) -> None:
+    """Run the demonstration; see `story`.
+
+    Args:
+        folder: keeps everything; made when absent.
+        keep_serving: keep the processes running until interrupted.
+    """
+    begin_importing()
+    from hub.demo.story import tell_story  # noqa: PLC0415 - imports while the processes' imports run beside
+
+    tell_story(folder, keep_serving=keep_serving)
+
 
 __all__ = ["run_demo"]

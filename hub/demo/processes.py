@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -59,13 +60,19 @@ class Program:
     arguments: Sequence[str]
 
 
+def begin_importing() -> None:
+    """Start the process that imports everything, so that it does so while others have work of their own."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(_PRELOADED))
+    forkserver.ensure_running()
+
+
 @contextmanager
 def all_running(
     programs: Mapping[str, Program], *, logs: Path, environment: Mapping[str, str]
 ) -> Iterator[dict[str, ForkServerProcess]]:
     """Run programs, started at the same time, each in its own process, for as long as the block lasts."""
+    begin_importing()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
     processes = {
         name: context.Process(target=_run, args=(program, logs / f"{name}.log", dict(environment)))
         for name, program in programs.items()

@@ -46,7 +46,7 @@ _FILES = ("request.asice", "response.asice", "receipt.asice", "proof.pdf")
 _ANSWER_SECONDS = 60.0
 
 
-def run_demo(folder: Path, *, keep_serving: bool) -> None:
+def tell_story(folder: Path, *, keep_serving: bool) -> None:
     """Run the demonstration.
 
     Args:
