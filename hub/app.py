@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,13 @@ from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from sqlalchemy import Engine
 
     from hub.settings import Settings
 
+_REGISTRY_SECONDS = 1.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -54,6 +57,22 @@ class Hub:
     desk: EvidenceDesk
     archive: Archive
     courier: Courier
+    registry_file: Path | None
+
+    def start(self) -> None:
+        """Take up service: apply the registry file, and let messages that a crash cut off be tried again.
+
+        Only for the process that serves. A command beside it must leave messages in progress alone, or they
+        could be delivered twice.
+
+        Raises:
+            RegistryError: the registry file cannot be used.
+        """
+        if self.registry_file is not None:
+            self.registry.apply(load_registry_file(self.registry_file), by="registry file")
+        interrupted = self.writer.run(release_interrupted)
+        if interrupted:
+            _logger.warning("exchange.interrupted", count=interrupted)
 
     async def close(self) -> None:
         """Stop writing and give everything back."""
@@ -64,10 +83,10 @@ class Hub:
 
 
 def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courier | None = None) -> Hub:
-    """Wire the hub's parts.
+    """Wire the hub's parts; `Hub.start` takes up service.
 
     Raises:
-        HubError: a key, list, contract or registry file cannot be used.
+        HubError: a key, list or contract cannot be used.
     """
     clock = clock or SystemClock()
     settings.data_folder.mkdir(parents=True, exist_ok=True)
@@ -80,13 +99,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     engine = open_database(settings.database)
     writer = Writer(engine)
     registry = Registry(engine, writer, clock, contracts)
-    if settings.registry is not None:
-        registry.apply(load_registry_file(settings.registry), by="registry file")
     log_key = load_log_key(settings.log_key, settings.log_passphrase.get_secret_value().encode("utf-8"))
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
-    interrupted = writer.run(release_interrupted)
-    if interrupted:
-        _logger.warning("exchange.interrupted", count=interrupted)
     archive = Archive(engine)
     courier = courier or HttpCourier()
     pipeline = Pipeline(
@@ -113,6 +127,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         desk=desk,
         archive=archive,
         courier=courier,
+        registry_file=settings.registry,
     )
 
 
@@ -121,7 +136,10 @@ def build_app(hub: Hub) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(_follow_registry(hub.registry))
         yield
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
         await hub.close()
 
     app = FastAPI(
@@ -150,3 +168,14 @@ def build_app(hub: Hub) -> FastAPI:
         return {"status": "ok", "log_size": hub.log.size()}
 
     return app
+
+
+async def _follow_registry(registry: Registry) -> None:
+    """Take over what commands and other hub processes change in the registry, as long as the hub serves."""
+    while True:
+        await asyncio.sleep(_REGISTRY_SECONDS)
+        try:
+            await asyncio.to_thread(registry.refresh)
+        except Exception:
+            # The registry in memory stays as it was; the next look may succeed.
+            _logger.exception("registry.not_refreshed")

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+_LAST_ANSWERS_SECONDS = 5
+"""Gateways wait for drafts in open requests; a hub that is stopped does not wait for them in turn."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
@@ -32,6 +35,7 @@ def serve(
 
     settings = load_settings(config)
     hub = build_hub(settings)
+    hub.start()
     typer.echo(f"The hub listens on http://{settings.host}:{settings.port}")
     uvicorn.run(
         build_app(hub),
@@ -40,6 +44,7 @@ def serve(
         access_log=False,
         log_level="warning",
         server_header=False,
+        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
     )
 
 

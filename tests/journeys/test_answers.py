@@ -61,9 +61,7 @@ def reached_at(world: World, address: str | None = None, *, timeout_seconds: int
     """Let the labour bureau's echo be somewhere else, or have less time, for a while."""
     registry = world.hub.registry
     usual = registry.require_service(LABOUR_ECHO)
-    changed = replace(
-        echo_service(LABOUR_ECHO, address or usual.gateway_url), timeout_seconds=timeout_seconds
-    )
+    changed = echo_service(LABOUR_ECHO, address or usual.gateway_url, timeout_seconds)
     registry.put(changed, by="tests")
     try:
         yield

@@ -193,8 +193,9 @@ def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
     hub = build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment)))
     with ExitStack() as stack:
         address = stack.enter_context(serving(departments.app(), free_port()))
+        hub.start()
         url = stack.enter_context(serving(build_app(hub), prepared.ports.hub))
-        _register(hub, address)
+        register_echo(hub, address)
         yield World(
             pki=pki,
             prepared=prepared,
@@ -206,13 +207,13 @@ def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
         )
 
 
-def echo_service(service: ServiceId, gateway_url: str) -> Service:
+def echo_service(service: ServiceId, gateway_url: str, timeout_seconds: int = TIMEOUT_SECONDS) -> Service:
     """Describe an echo service to the registry."""
     return Service(
         id=service,
         contract=ECHO,
         gateway_url=gateway_url,
-        timeout_seconds=TIMEOUT_SECONDS,
+        timeout_seconds=timeout_seconds,
         titles=Title(zh="回显", en="Echo"),
     )
 
@@ -229,11 +230,12 @@ def echo_right(name: str, consumer: SubsystemId, service: ServiceId) -> AccessRi
     )
 
 
-def _register(hub: Hub, address: str) -> None:
+def register_echo(hub: Hub, address: str, *, timeout_seconds: int = TIMEOUT_SECONDS) -> None:
+    """Enter the echo services and who may ask them."""
     hub.registry.apply(
         (
-            echo_service(LABOUR_ECHO, f"{address}/labour/messages"),
-            echo_service(FEDERATION_ECHO, f"{address}/federation/messages"),
+            echo_service(LABOUR_ECHO, f"{address}/labour/messages", timeout_seconds),
+            echo_service(FEDERATION_ECHO, f"{address}/federation/messages", timeout_seconds),
             echo_right("fund-asks-echo", FUND, LABOUR_ECHO),
             echo_right("employment-asks-echo", EMPLOYMENT, FEDERATION_ECHO),
         ),
