@@ -55,10 +55,10 @@ class SignerCertificate:
             TrustError: `trust.certificate_revoked` or `trust.revocation_unknown`.
         """
         path: ValidatedPath = self._validator.validate(chain, use=Use.ENVELOPE, at=at)
-        kinds = ", ".join(
+        answers = dict.fromkeys(
             f"{answer.kind} of {format_instant(answer.this_update)}" for answer in path.revocation
         )
-        return f"nobody in the path was revoked at {format_instant(at)}: {kinds}"
+        return f"nobody in the path was revoked at {format_instant(at)}: {', '.join(answers)}"
 
 
 class _NoAnswers:
