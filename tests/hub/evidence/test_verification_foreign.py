@@ -296,6 +296,7 @@ def test_an_unknown_signer_is_an_unknown_authority(trust_list: TrustList, revoca
     [
         (("-cades", "-keyid"), None),
         (("-cades", "-keyopt", "rsa_padding_mode:pss"), None),
+        (("-cades", "-nodetach"), None),
         ((), "envelope.signature_malformed"),
         (("-noattr",), "envelope.signature_malformed"),
         (("-cades", "-md", "sha1"), "envelope.algorithm_not_allowed"),
@@ -311,6 +312,24 @@ def test_other_profiles_are_read_by_pyhanko_and_unbound_certificates_refused(
     report = verify_file(made, TrustList(()), at=now())
 
     assert failed(report) == ({PATH: "trust.unknown_authority"} if code is None else {SIGNED: code})
+
+
+@needs_openssl
+def test_a_signature_that_carries_other_content_than_the_manifest_is_refused(tmp_path: Path) -> None:
+    manifest = manifest_xml({"text.txt": TEXT})
+    signature = openssl_signs(throwaway_key(), tmp_path, "-cades", "-nodetach", content=b"other")
+    made = zipped({"text.txt": TEXT, MANIFEST: manifest, P7S: signature})
+
+    assert failed(verify_file(made, TrustList(()), at=now())) == {SIGNED: "envelope.digest_mismatch"}
+
+
+@needs_openssl
+def test_a_signature_of_another_profile_over_another_manifest_is_refused(tmp_path: Path) -> None:
+    manifest = manifest_xml({"text.txt": TEXT})
+    signature = openssl_signs(throwaway_key(), tmp_path, "-cades", "-keyid", content=b"other")
+    made = zipped({"text.txt": TEXT, MANIFEST: manifest, P7S: signature})
+
+    assert failed(verify_file(made, TrustList(()), at=now())) == {SIGNED: "envelope.digest_mismatch"}
 
 
 def zip_failure(raw: bytes) -> str | None:
