@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.journeys.bureaus import Bureaus, running_bureaus
 from tests.journeys.world import World, running_world
 
 if TYPE_CHECKING:
@@ -18,4 +19,10 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def world(pki: ServedPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_world(tmp_path_factory.mktemp("world"), pki) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def bureaus(world: World) -> Iterator[Bureaus]:
+    with running_bureaus(world) as running:
         yield running

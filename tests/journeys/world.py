@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -15,7 +16,7 @@ import rfc8785
 from hub.accounts import Principal
 from hub.app import build_app, build_hub
 from hub.clock import SystemClock
-from hub.demo.preparation import FUND, HUB_MEMBER, DemoFolder, prepare
+from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT, DemoFolder, prepare
 from hub.envelope import (
     CONTAINER_MEDIA_TYPE,
     Envelope,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from hub.app import Hub
     from hub.demo.preparation import Prepared
     from hub.envelope import Fault, Receipt
-    from hub.identifiers import ServiceId, SubsystemId
+    from hub.identifiers import ContractId, ServiceId, SubsystemId
     from hub.messagelog import Entry
     from tests.journeys.departments import Departments
     from tests.pki import ServedPki
@@ -189,6 +190,7 @@ def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passphrase").write_bytes(PASSPHRASE)
     prepared = prepare(DemoFolder(folder), pki)
+    _publish_all_contracts(prepared)
     departments = make_departments(pki)
     hub = build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment)))
     with ExitStack() as stack:
@@ -207,14 +209,29 @@ def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
         )
 
 
+def _publish_all_contracts(prepared: Prepared) -> None:
+    """Let hub and gateways know the contract of the Dutch register too."""
+    folder = prepared.folder.path / "contracts"
+    for source in (PROJECT / "contracts", PROJECT / "tests" / "adapters" / "quota" / "contracts"):
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    for config in prepared.folder.path.glob("*.yaml"):
+        text = config.read_text(encoding="utf-8")
+        config.write_text(text.replace(str(PROJECT / "contracts"), str(folder)), encoding="utf-8")
+
+
 def echo_service(service: ServiceId, gateway_url: str, timeout_seconds: int = TIMEOUT_SECONDS) -> Service:
     """Describe an echo service to the registry."""
+    return service_at(service, ECHO, gateway_url, timeout_seconds)
+
+
+def service_at(service: ServiceId, contract: ContractId, gateway_url: str, timeout_seconds: int) -> Service:
+    """Describe a service to the registry."""
     return Service(
         id=service,
-        contract=ECHO,
+        contract=contract,
         gateway_url=gateway_url,
         timeout_seconds=timeout_seconds,
-        titles=Title(zh="回显", en="Echo"),
+        titles=Title(zh="测试", en="Test"),
     )
 
 
