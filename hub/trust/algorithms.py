@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 FEWEST_RSA_BITS = 2048
@@ -81,8 +83,8 @@ def algorithm_for(key: PublicKeyTypes) -> SignatureAlgorithm | None:
             return None
 
 
-def sign(key: PrivateKeyTypes, data: bytes) -> bytes:
-    """Sign `data` with the algorithm of the key's row.
+def signing_function(key: PrivateKeyTypes) -> Callable[[bytes], bytes]:
+    """Return what signs with the algorithm of the key's row; ECDSA comes as DER.
 
     Raises:
         ValueError: no allowed algorithm fits the key.
@@ -90,13 +92,24 @@ def sign(key: PrivateKeyTypes, data: bytes) -> bytes:
     algorithm = algorithm_for(key.public_key())
     match key:
         case ec.EllipticCurvePrivateKey() if algorithm:
-            return key.sign(data, _ECDSA[algorithm.digest])
+            ecdsa = _ECDSA[algorithm.digest]
+            return lambda data: key.sign(data, ecdsa)
         case ed25519.Ed25519PrivateKey():
-            return key.sign(data)
+            return key.sign
         case rsa.RSAPrivateKey() if algorithm:
-            return key.sign(data, padding.PKCS1v15(), _HASHES[algorithm.digest])
+            digest = _HASHES[algorithm.digest]
+            return lambda data: key.sign(data, padding.PKCS1v15(), digest)
         case _:
             raise ValueError("no allowed signature algorithm fits this key")
+
+
+def sign(key: PrivateKeyTypes, data: bytes) -> bytes:
+    """Sign `data` with the algorithm of the key's row.
+
+    Raises:
+        ValueError: no allowed algorithm fits the key.
+    """
+    return signing_function(key)(data)
 
 
 def is_signature_valid(key: PublicKeyTypes, digest: str, signature: bytes, data: bytes) -> bool:

@@ -58,10 +58,10 @@ def load_signing_key(key_path: Path, chain_path: Path, passphrase: bytes) -> Sig
 class _FileKey:
     """A key held in this process; it shows itself nowhere, neither printed, logged nor pickled."""
 
-    __slots__ = ("_chain", "_key")
+    __slots__ = ("_chain", "_sign")
 
     def __init__(self, key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...]) -> None:
-        self._key = key
+        self._sign = algorithms.signing_function(key)
         self._chain = chain
 
     @property
@@ -71,7 +71,7 @@ class _FileKey:
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data` with the key's algorithm; ECDSA comes as DER."""
-        return algorithms.sign(self._key, data)
+        return self._sign(data)
 
     def __repr__(self) -> str:
         return f"<signing key of {describe(self._chain[0])}>"
