@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from asn1crypto import cms
 from pyhanko.pdf_utils.generic import DictionaryObject
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY
@@ -22,7 +23,6 @@ from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
 from hub.errors import DocumentError
 
 if TYPE_CHECKING:
-    from asn1crypto import cms
     from pyhanko.sign.diff_analysis import DiffResult, SuspiciousModification
     from pyhanko.sign.validation import EmbeddedPdfSignature
     from pyhanko.sign.validation.status import SignatureCoverageLevel
@@ -98,7 +98,7 @@ def seal_token(seal: EmbeddedPdfSignature) -> cms.SignedData:
 def check_contents_form(pdf: bytes, signature: EmbeddedPdfSignature) -> None:
     """Refuse a signature whose own bytes, the only ones it cannot cover, could be written otherwise.
 
-    Upper-case hexadecimal, then zeros, and not one byte of the signature's encoding left unused.
+    Upper-case hexadecimal, then zeros.
 
     Raises:
         DocumentError: `document.modified`.
@@ -107,9 +107,23 @@ def check_contents_form(pdf: bytes, signature: EmbeddedPdfSignature) -> None:
     contents = signature.pkcs7_content
     if pdf[length:start] != b"<" + contents.hex().upper().encode() + b">":
         raise DocumentError("document.modified", "a signature is not written in upper-case hexadecimal")
-    used = _der_length(contents)
-    if contents[used:].strip(b"\0"):
+    used = contents[: _der_length(contents)]
+    if contents[len(used) :].strip(b"\0"):
         raise DocumentError("document.modified", "something follows a signature inside its own field")
+
+
+def check_encoding(stamp: EmbeddedPdfSignature) -> None:
+    """Refuse a document timestamp that is not encoded in the one form of DER.
+
+    A seal needs no such check: the timestamps after it cover its bytes.
+
+    Raises:
+        DocumentError: `document.modified`.
+    """
+    encoded = stamp.pkcs7_content[: _der_length(stamp.pkcs7_content)]
+    # A copy is encoded anew, because that normalizes a structure in place.
+    if cms.ContentInfo.load(encoded, strict=True).dump(force=True) != encoded:
+        raise DocumentError("document.modified", "a time stamp is not encoded in its one form")
 
 
 def coverage(signature: EmbeddedPdfSignature) -> SignatureCoverageLevel:

@@ -13,6 +13,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from asn1crypto import cms
 from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 
 from hub.documents.signer import to_asn1, token_chain
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from asn1crypto import cms
     from cryptography import x509
 
     from hub.trust import ValidatedPath, Validator
@@ -136,5 +136,7 @@ def _check_token_form(token: cms.SignedData) -> None:
         and not token["crls"].native
         and not information["unsigned_attrs"].native
     )
-    if not is_expected or token.dump(force=True) != token.dump():
+    encoded: bytes = token.untag().dump()
+    # A copy is encoded anew, because that normalizes a structure in place and would heal what was changed.
+    if not is_expected or cms.SignedData.load(encoded, strict=True).dump(force=True) != encoded:
         raise DocumentError("document.timestamp_invalid", "the token is not in the one form expected")

@@ -26,6 +26,7 @@ from hub.documents.reading import (
     HeldAnswers,
     attached_data,
     check_contents_form,
+    check_encoding,
     coverage,
     find_archive_timestamps,
     find_seal,
@@ -139,7 +140,8 @@ class _Verification:
 
     def _need(self, name: str, code: str) -> Any:
         if name not in self._found:
-            raise DocumentError(code, "cannot be checked, because an earlier step did not hold")
+            family = TrustError if code.startswith("trust.") else DocumentError
+            raise family(code, "cannot be checked, because an earlier step did not hold")
         return self._found[name]
 
     @property
@@ -262,6 +264,7 @@ class _Verification:
         for each in find_archive_timestamps(self._reader):
             stamp = check_time_stamp(each.signed_data, each.compute_digest, self._validator)
             check_contents_form(self._pdf, each)
+            check_encoding(each)
             self._check_not_later(stamp)
         if coverage(each) is not SignatureCoverageLevel.ENTIRE_FILE:
             raise DocumentError("document.modified", "something follows the last document time stamp")

@@ -89,6 +89,8 @@ def test_what_is_no_pdf_fails_in_every_step(content: bytes, trust_list: TrustLis
     report = verify_document(content, trust_list, at=now())
     assert report.steps[0].code == "document.unreadable"
     assert len(codes(report)) > 1
+    assert all("an earlier step did not hold" in step.reason for step in report.steps[5:7])
+    assert "an earlier step did not hold" in report.steps[8].reason
     assert not any(step.is_passed for step in report.steps)
 
 
@@ -179,6 +181,21 @@ def test_a_changed_byte_in_the_archive_time_stamp_itself_is_found(
     for position in range(begin, end, 211):
         _check_flip(sealed, position, trust_list, at)
         _check_flip(sealed, position, trust_list, at, flip=0x20)
+
+
+def test_a_change_that_only_makes_an_encoding_unusual_is_found(sealed: bytes, trust_list: TrustList) -> None:
+    """Lengths of the outermost values, and unused bits of bit strings in the authority's certificate."""
+    at = now()
+    begin = sealed.rindex(b"/Contents <") + len(b"/Contents <")
+    end = sealed.index(b">", begin)
+    key_usage = sealed.index(b"03020780", begin, end)
+    signature = sealed.index(b"034", sealed.index(b"06082A8648CE3D040302034", begin, end) + 18, end)
+    for position in (
+        *range(begin, begin + 16),
+        *range(key_usage, key_usage + 8),
+        *range(signature, signature + 6),
+    ):
+        _check_flip(sealed, position, trust_list, at)
 
 
 def _check_flip(sealed: bytes, position: int, trust_list: TrustList, at: Any, flip: int = 1) -> None:
