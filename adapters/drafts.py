@@ -43,7 +43,11 @@ class DraftRunner:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        """Work on drafts; a hub that cannot be reached is tried again."""
+        """Work on drafts; a hub that cannot be reached is tried again.
+
+        Whatever else goes wrong with one draft is logged and must not end the work on all others: nobody
+        would notice, and a caseworker's request would wait for ever.
+        """
         while not self.stopped.is_set():
             try:
                 draft = self._claim()
@@ -51,6 +55,9 @@ class DraftRunner:
                     self._send(draft)
             except (HubError, httpx2.HTTPError) as error:
                 _logger.warning("drafts.hub_unreachable", reason=str(error))
+                self.stopped.wait(_PAUSE_SECONDS)
+            except Exception:
+                _logger.exception("drafts.failed_unforeseen")
                 self.stopped.wait(_PAUSE_SECONDS)
 
     def _claim(self) -> dict[str, Any] | None:
@@ -73,8 +80,9 @@ class DraftRunner:
             _logger.info("drafts.failed", message_id=draft["id"], code=error.code)
             self._post(f"{draft['id']}/failure", {"code": error.code, "detail": error.detail[:2000]})
             return
-        self._keep(answer)
+        # The hub hears first: a folder that cannot be written must not make the draft come back.
         self._post(f"{draft['id']}/settled")
+        self._keep(answer)
         _logger.info("drafts.answered", message_id=draft["id"])
 
     def _keep(self, answer: VerifiedAnswer) -> None:

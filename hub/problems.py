@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 from hub.errors import AccessError, Culprit, ExchangeError, HubError, Language
 
@@ -63,9 +64,15 @@ def preferred_language(accept_language: str) -> Language:
     return Language.ZH
 
 
-def problem(error: HubError, language: Language) -> JSONResponse:
-    """Write an error as a problem document."""
-    status = status_of(error.code, error.culprit)
+def problem(error: HubError, language: Language, *, status: int | None = None) -> JSONResponse:
+    """Write an error as a problem document.
+
+    Args:
+        error: what is wrong.
+        language: for people.
+        status: the HTTP status; without one, that of the code.
+    """
+    status = status or status_of(error.code, error.culprit)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return JSONResponse(
         {
@@ -89,14 +96,31 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HubError)
     async def on_error(request: Request, error: HubError) -> JSONResponse:
-        return problem(error, preferred_language(request.headers.get("accept-language", "")))
+        return problem(error, _language(request))
+
+    @app.exception_handler(HTTPException)
+    async def on_no_route(request: Request, error: HTTPException) -> JSONResponse:
+        refusal = ExchangeError("exchange.request_invalid", f"{request.method}: {error.detail}")
+        response = problem(refusal, _language(request), status=error.status_code)
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def on_failure(request: Request, error: Exception) -> JSONResponse:
+        # The server logs the error itself, with its place; callers learn nothing of the hub's inside.
+        del error
+        return problem(ExchangeError("exchange.internal"), _language(request))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         # The values are left out: they may be somebody's personal data.
         places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
         refusal = ExchangeError("exchange.request_invalid", places)
-        return problem(refusal, preferred_language(request.headers.get("accept-language", "")))
+        return problem(refusal, _language(request))
+
+
+def _language(request: Request) -> Language:
+    return preferred_language(request.headers.get("accept-language", ""))
 
 
 def require(is_allowed: bool, detail: str) -> None:  # noqa: FBT001 - reads as a sentence: require(x in y, why)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from hub.exchange.model import ExchangeRecord
-    from hub.identifiers import MessageId
+    from hub.identifiers import MessageId, SubsystemId
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Archive:
         with self.engine.connect() as connection:
             return store.find_conversation(connection, conversation)
 
-    def latest(self, most: int) -> Sequence[ExchangeRecord]:
-        """Return the exchanges that arrived last, the latest first."""
+    def latest(self, most: int, *, party: SubsystemId | None = None) -> Sequence[ExchangeRecord]:
+        """Return the exchanges that arrived last, the latest first; only those of `party` if one is given."""
         with self.engine.connect() as connection:
-            return store.list_latest(connection, most)
+            return store.list_latest(connection, most, party)
 
     def container(self, sha256: str) -> bytes:
         """Return a kept container by its digest.

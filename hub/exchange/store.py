@@ -176,10 +176,12 @@ def find_conversation(connection: Connection, conversation: MessageId) -> Sequen
     return [_record(row) for row in rows]
 
 
-def list_latest(connection: Connection, most: int) -> Sequence[ExchangeRecord]:
-    """Return the exchanges that arrived last, the latest first."""
-    rows = connection.execute(select(_exchanges).order_by(_exchanges.c.received_at.desc()).limit(most))
-    return [_record(row) for row in rows]
+def list_latest(connection: Connection, most: int, party: SubsystemId | None) -> Sequence[ExchangeRecord]:
+    """Return the exchanges that arrived last, the latest first; only those of `party` when one is given."""
+    wanted = select(_exchanges).order_by(_exchanges.c.received_at.desc()).limit(most)
+    if party is not None:
+        wanted = wanted.where((_exchanges.c.sender == party) | (_exchanges.c.recipient == party))
+    return [_record(row) for row in connection.execute(wanted)]
 
 
 def read_container(connection: Connection, sha256: str) -> bytes:

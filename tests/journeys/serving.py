@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp
 
@@ -38,3 +38,11 @@ def serving(app: ASGIApp, port: int) -> Iterator[str]:
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive(), "the server did not stop"
+
+
+def wait_for(is_done: Callable[[], bool]) -> None:
+    """Wait for something another thread or process does."""
+    deadline = time.monotonic() + 10
+    while not is_done():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,10 +19,11 @@ from hub.identifiers import ServiceId, SubsystemId
 from hub.registry import AccessRight, Registry
 from tests.journeys.departments import EMPLOYMENT, FEDERATION_ECHO, LABOUR_ECHO, REGISTER
 from tests.journeys.refusals import refused, require_refusal_receipt
+from tests.journeys.serving import wait_for
 from tests.journeys.world import PURPOSE, echo_right
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.journeys.world import World
 
@@ -143,13 +143,6 @@ def beside(world: World) -> Iterator[Registry]:
     finally:
         writer.close()
         engine.dispose()
-
-
-def wait_for(is_done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_done():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_a_narrowed_purpose_takes_effect_with_the_next_request(world: World) -> None:
