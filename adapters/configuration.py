@@ -38,7 +38,7 @@ from pydantic import (
 
 from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
 from adapters.mapping import ObjectMapping
-from adapters.nodes import CompiledExpression, ObjectNode  # noqa: TC001 - pydantic reads the annotations
+from adapters.nodes import CompiledExpression, ObjectNode
 from adapters.ports import Adapter
 from adapters.references import Surroundings
 from hub.clock import SystemClock

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from hub.clock import Clock
     from hub.contracts import Contract
-    from hub.envelope import Envelope, Party, Purpose
+    from hub.envelope import Envelope, Fault, Party, Purpose
     from hub.identifiers import ContractId, MemberId, MessageId, ServiceId
     from hub.trust import Validator
 
@@ -136,7 +136,7 @@ class HubClient:
         answer = self._open(response.content)
         if answer.header.kind is Kind.FAULT:
             self._require_faulter(answer, request)
-            raise read_fault(answer).to_error()
+            raise self._read_fault(answer).to_error()
         self._require_signer(answer, member_of(answer.header.sender))
         require_binding(answer, request)
         data = self._read_answer(answer, request)
@@ -162,6 +162,12 @@ class HubClient:
     def _open(self, raw: bytes) -> Envelope:
         try:
             return open_envelope(raw)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+
+    def _read_fault(self, answer: Envelope) -> Fault:
+        try:
+            return read_fault(answer)
         except EnvelopeError as error:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
 
@@ -200,7 +206,10 @@ class HubClient:
             raise ExchangeError("exchange.answer_unreadable", RECEIPT_HEADER) from error
         envelope = self._open(raw)
         self._require_signer(envelope, self.hub_member)
-        receipt = read_receipt(envelope)
+        try:
+            receipt = read_receipt(envelope)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
         is_ours = (
             receipt.status is ReceiptStatus.PROCESSED
             and receipt.message == refer_to(request)

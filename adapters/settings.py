@@ -101,11 +101,14 @@ def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = No
         settings = GatewaySettings.model_validate(
             yaml.safe_load(file.read_text(encoding="utf-8")), context=surroundings
         )
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
     except ValidationError as error:
         raise SettingsError("settings.invalid", invalid(str(file), error).detail) from None
     for subsystem in settings.subsystems:
         if not subsystem.startswith(settings.member):
             raise SettingsError("settings.invalid", f"{file}: {subsystem} is not this member's")
+    for draft in settings.drafts:
+        if draft.subsystem not in settings.subsystems:
+            raise SettingsError("settings.invalid", f"{file}: drafts: {draft.subsystem} is not in subsystems")
     return settings

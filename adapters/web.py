@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from adapters.entry import ConnectionSettings
-from adapters.references import ReferredPath, SecretReference  # noqa: TC001 - pydantic reads the annotations
+from adapters.references import ReferredPath, SecretReference
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ refused. Secrets come from the environment only. See docs/configuration.md.
 from __future__ import annotations
 
 import os
-from pathlib import Path  # noqa: TC003 - pydantic reads it at run time
+from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
@@ -110,7 +110,7 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
 def _read(file: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError("settings.invalid", f"{file} is not a table of settings")

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from adapters.entry import ConnectionSettings, OutcomeCode
-from adapters.nodes import CompiledExpression  # noqa: TC001 - pydantic reads the annotations
-from adapters.references import (  # noqa: TC001 - pydantic reads the annotations
+from adapters.nodes import CompiledExpression
+from adapters.references import (
     ReferredPort,
     ReferredText,
     SecretReference,

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.entry import ConnectionSettings
-from adapters.references import (  # noqa: TC001 - pydantic reads the annotations
+from adapters.references import (
     ReferredPort,
     ReferredText,
     SecretReference,

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from adapters.entry import ConnectionSettings, OutcomeCode
-from adapters.references import (  # noqa: TC001 - pydantic reads the annotations
+from adapters.references import (
     ReferredPath,
     ReferredPort,
     ReferredText,

@@ -19,6 +19,20 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
 
 
+def _log_as_json() -> None:
+    """Write one JSON object a line, with the time in UTC; it carries ids and codes, never content."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    )
+
+
 def serve(
     config: Annotated[
         Path | None, typer.Option(help="The hub's YAML file; see docs/configuration.md.")
@@ -33,6 +47,7 @@ def serve(
     from hub.app import build_app, build_hub
     from hub.settings import load_settings
 
+    _log_as_json()
     settings = load_settings(config)
     hub = build_hub(settings)
     hub.start()
@@ -60,6 +75,7 @@ def gateway(
     from adapters.server import GatewayProcess, build_gateway_app
     from adapters.settings import load_gateway_settings
 
+    _log_as_json()
     settings = load_gateway_settings(config)
     process = GatewayProcess(settings)
     typer.echo(f"The gateway of {settings.member} listens on http://{settings.host}:{settings.port}")
