@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,11 +40,15 @@ class ServedPki(DevelopmentPki):
 
 
 def free_port() -> int:
-    """Find a port on loopback that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Find a port on loopback that nobody uses, below those the system gives to outgoing connections."""
+    while True:
+        port = 10_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def make_served_pki(folder: Path) -> ServedPki:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hub.accounts import Role
 from hub.cli import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _hub(config: Path | None) -> Iterator[Hub]:
 @accounts.command()
 def issue(
     subject: Annotated[str, typer.Argument(help="Name of the person or system.")],
-    role: Annotated[list[str], typer.Option(help="administrator, caseworker, auditor, operator or gateway.")],
+    role: Annotated[list[Role], typer.Option(help="What the account may do; may be given several times.")],
     subsystem: Annotated[str | None, typer.Option(help="The subsystem the account acts for.")] = None,
     days: Annotated[int, typer.Option(help="How long the token is valid.")] = 90,
     config: Config = None,
@@ -49,12 +50,12 @@ def issue(
 
     Example: heliograph accounts issue "Li Wei" --role caseworker --subsystem 13510108MB1A00003J/fund
     """
-    from hub.accounts import Principal, Role
+    from hub.accounts import Principal
     from hub.identifiers import SubsystemId
 
     principal = Principal(
         subject=subject,
-        roles=frozenset(Role(name) for name in role),
+        roles=frozenset(role),
         subsystem=SubsystemId(subsystem) if subsystem else None,
     )
     with _hub(config) as hub:

@@ -44,6 +44,7 @@ LOG_ORIGIN = "log.chenghua.example/2026"
 
 _DESCRIPTIONS = PROJECT / "adapters" / "demo"
 _TOKEN_LIFETIME = timedelta(days=1)
+_LOWEST_PORT, _HIGHEST_PORT = 20_000, 32_000
 
 
 @dataclass(frozen=True)
@@ -251,12 +252,23 @@ def _write_yaml(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses at present; all are held until the last is found, so none comes twice."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Return ports that nobody uses at present.
+
+    They are taken from below the range in which systems choose ports for outgoing connections: between this
+    choice and the process that listens, such a connection could come to sit on one of them.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = _LOWEST_PORT + secrets.randbelow(_HIGHEST_PORT - _LOWEST_PORT)
+        with socket.socket() as probe:
+            if port not in ports and _can_listen(probe, port):
+                ports.append(port)
+    return ports
+
+
+def _can_listen(probe: socket.socket, port: int) -> bool:
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+        probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demonstration as a newcomer runs it: one command, all processes, files that verify; then once more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILES = {
+    "authorities.pem",
+    "checkpoint.txt",
+    "log-proofs.json",
+    "proof.pdf",
+    "receipt.asice",
+    "request.asice",
+    "response.asice",
+    "response.json",
+    "revocation",
+    "trust-list.json",
+    "verification-report.json",
+    "verification-report.txt",
+}
+VERIFIED = ("request.asice", "response.asice", "receipt.asice", "proof.pdf")
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hub.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def demonstrated(folder: Path) -> None:
+    done = run(folder, "demo", "--folder", "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Done in" in done.stdout
+    out = folder / "demo" / "out"
+    assert {file.name for file in out.iterdir()} >= FILES
+    reports = json.loads((out / "verification-report.json").read_text(encoding="utf-8"))
+    assert set(reports) == set(VERIFIED)
+
+
+def test_the_demonstration_runs_leaves_files_that_verify_and_runs_again(tmp_path: Path) -> None:
+    demonstrated(tmp_path)
+    out = tmp_path / "demo" / "out"
+    containers = {name: (out / name).read_bytes() for name in VERIFIED}
+    passphrase = (tmp_path / "demo" / "passphrase").read_text(encoding="ascii")
+    for file in out.rglob("*"):
+        assert file.is_dir() or passphrase.encode() not in file.read_bytes()
+
+    done = run(out, "verify", VERIFIED[1], "--trust-list", "trust-list.json", "--revocation", "revocation")
+    assert done.returncode == 0, done.stdout + done.stderr
+    damaged = bytearray(containers["response.asice"])
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "damaged.asice").write_bytes(damaged)
+    done = run(out, "verify", str(tmp_path / "damaged.asice"), "--trust-list", "trust-list.json", "--json")
+    assert done.returncode == 1, done.stdout
+
+    authorities = (out / "authorities.pem").read_bytes()
+    demonstrated(tmp_path)
+
+    assert all((out / name).read_bytes() != content for name, content in containers.items())
+    assert (out / "authorities.pem").read_bytes() == authorities, "the certificates are made only once"
