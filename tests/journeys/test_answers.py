@@ -27,7 +27,7 @@ from hub.envelope import (
     reply_to,
 )
 from hub.errors import Culprit
-from hub.identifiers import SubsystemId, new_message_id
+from hub.identifiers import SubsystemId
 from hub.messagelog import EntryEvent
 from hub.registry import Member, MemberStatus
 from tests.journeys.departments import ABSENT, BROKEN, EMPLOYMENT, LABOUR_ECHO, REGISTER
@@ -131,7 +131,7 @@ def test_the_answer_recorded_for_another_request_is_refused(world: World) -> Non
         ("sender", SubsystemId(f"{LABOUR_BUREAU}/archive")),
         ("service", f"{EMPLOYMENT}/employment-record"),
         ("contract", "employment-record/v1"),
-        ("conversation", new_message_id(SystemClock().now())),
+        ("conversation", "01a20571-5218-7f0c-bbcc-68208a5d1bfc"),
     ],
 )
 def test_an_answer_that_names_something_else_than_was_asked_is_refused(
