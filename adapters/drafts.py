@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from adapters.hubclient import HubClient, VerifiedAnswer
 
 _WAIT_SECONDS = 20
-_PAUSE_SECONDS = 2.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 10.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -48,17 +48,20 @@ class DraftRunner:
         Whatever else goes wrong with one draft is logged and must not end the work on all others: nobody
         would notice, and a caseworker's request would wait for ever.
         """
+        pause_seconds = _FIRST_PAUSE_SECONDS
         while not self.stopped.is_set():
             try:
                 draft = self._claim()
                 if draft is not None:
                     self._send(draft)
+                pause_seconds = _FIRST_PAUSE_SECONDS
+                continue
             except (HubError, httpx2.HTTPError) as error:
                 _logger.warning("drafts.hub_unreachable", reason=str(error))
-                self.stopped.wait(_PAUSE_SECONDS)
             except Exception:
                 _logger.exception("drafts.failed_unforeseen")
-                self.stopped.wait(_PAUSE_SECONDS)
+            self.stopped.wait(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     def _claim(self) -> dict[str, Any] | None:
         response = self._post(f"claim?wait_seconds={_WAIT_SECONDS}")
