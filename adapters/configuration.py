@@ -20,11 +20,10 @@ Everything is checked when it is read, so that a wrong description stops the gat
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -44,6 +43,7 @@ from adapters.references import Surroundings
 from hub.clock import SystemClock
 from hub.errors import AdapterError
 from hub.identifiers import ContractId, ServiceId, is_contract_id, is_service_id
+from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,9 +151,8 @@ def _builder(builders: Mapping[str, AdapterFactory], kind: str, entry: ServiceEn
 
 def _read(path: Path) -> _DescribedFile:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
-        return _DescribedFile.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
+        return _DescribedFile.model_validate(read_yaml(path))
+    except YamlFileError as exc:
         raise AdapterError("adapter.configuration_invalid", f"{path}: cannot be read as YAML: {exc}") from exc
     except ValidationError as exc:
         raise invalid(f"{path}: ", exc) from None
@@ -179,21 +178,6 @@ def _entry(service: _DescribedService, at: str, surroundings: Surroundings, cloc
         surroundings=surroundings,
         clock=clock,
     )
-
-
-class _OnceLoader(yaml.SafeLoader):
-    """YAML without repeated keys: the second would silently win, in a code list of all places."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - the base class's signature
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 # The protocols' libraries are slow to import, so a gateway loads only those its description names.

@@ -132,7 +132,7 @@ class GatewayProcess:
             clock=self._clock,
         )
 
-        return lambda data: sealer.seal(typeset_proof(data))
+        return lambda data: sealer.seal(typeset_proof(data, notice=seal.notice))
 
     def _proof_adapter(self, entry: ServiceEntry) -> Adapter:
         parts = ProofParts(

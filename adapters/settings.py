@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.entry import invalid
 from adapters.references import ReferredPath, ReferredPort, ReferredText, SecretReference, Surroundings
 from hub.errors import SettingsError
 from hub.identifiers import is_subsystem_id, is_uscc
+from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,10 +98,8 @@ def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = No
     """
     surroundings = Surroundings(file.parent, os.environ if environment is None else environment)
     try:
-        settings = GatewaySettings.model_validate(
-            yaml.safe_load(file.read_text(encoding="utf-8")), context=surroundings
-        )
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        settings = GatewaySettings.model_validate(read_yaml(file), context=surroundings)
+    except YamlFileError as error:
         raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
     except ValidationError as error:
         raise SettingsError("settings.invalid", invalid(str(file), error).detail) from None

@@ -11,11 +11,11 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from hub.errors import SettingsError
 from hub.identifiers import is_uscc
+from hub.yamlfile import YamlFileError, read_yaml
 
 _PREFIX = "HELIOGRAPH_"
 _SECRETS = ("signing_passphrase", "log_passphrase")
@@ -109,8 +109,8 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(file)
+    except YamlFileError as error:
         raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError("settings.invalid", f"{file} is not a table of settings")

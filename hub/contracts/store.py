@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, Never
 
 import jsonschema
 import jsonschema_rs
-import yaml
 from jsonschema import FormatChecker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,6 +22,7 @@ from hub.contracts.payloads import JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.violations import pointer_of
 from hub.errors import ContractError, Language
 from hub.identifiers import ContractId, is_contract_id
+from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,8 +83,8 @@ def load_contracts(folder: Path) -> Mapping[ContractId, Contract]:
 
 def _load_contract(file: Path) -> Contract:
     try:
-        row = _ContractRow.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as exc:
+        row = _ContractRow.model_validate(read_yaml(file))
+    except (YamlFileError, ValidationError) as exc:
         _refuse(file, str(exc), exc)
     place = f"{file.parent.parent.name}/{file.parent.name}"
     if row.id != place or not is_contract_id(row.id):

@@ -7,14 +7,14 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hub.errors import RegistryError
 from hub.registry.model import ENTRY_TYPES, EntryType, RegistryEntry, key_of
+from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
@@ -73,9 +73,9 @@ def load_registry_file(path: Path) -> tuple[RegistryEntry, ...]:
             `services[2].gateway_url`.
     """
     try:
-        content = yaml.load(path.read_bytes(), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except (OSError, yaml.YAMLError) as exc:
-        raise RegistryError("registry.file_invalid", f"{path.name}: {_first_line(exc)}") from exc
+        content = read_yaml(path)
+    except YamlFileError as exc:
+        raise RegistryError("registry.file_invalid", f"{path.name}: {exc}") from exc
     if not isinstance(content, dict) or not all(isinstance(rows, list) for rows in content.values()):
         raise RegistryError("registry.file_invalid", f"{path.name}: not a mapping of lists")
     unknown = sorted(str(name) for name in content if name not in _LISTS)
@@ -109,22 +109,3 @@ def _write_date(value: object) -> str:
     if type(value) is dt.date:
         return value.isoformat()
     raise TypeError(f"a {type(value).__name__} has no place here")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).replace("\n", " ")[:300]
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Refuses a mapping that names a key twice, where YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        seen = set()
-        for key_node, _value in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key} is there twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)

@@ -96,7 +96,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     text = (DEMO / "federation.yaml").read_text(encoding="utf-8")
     path.write_text(text + '        "0": "99"\n', encoding="utf-8")
 
-    assert "stands twice" in refusal(path)
+    assert "is there twice" in refusal(path)
 
 
 def test_a_service_that_is_described_twice_is_refused(tmp_path: Path) -> None:

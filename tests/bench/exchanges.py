@@ -76,8 +76,8 @@ def measure(folder: Path) -> Iterator[str]:
     yield f"signed exchanges         {load.per_second:>8.0f} /s by {_CALLERS} callers; all on two cores"
     yield f"latency                  {quantiles[49] * 1000:>8.1f} ms p50, {quantiles[98] * 1000:.1f} ms p99"
     yield (
-        f"signature ceiling        {ceiling:>8.0f} /s: {_SIGNATURES_EACH} signatures, {_VERIFICATIONS_EACH} checks"
-        f" by openssl on both cores; reached {load.per_second / ceiling:.2f}"
+        f"signature ceiling        {ceiling:>8.0f} /s: {_SIGNATURES_EACH} signatures, {_VERIFICATIONS_EACH} "
+        f"checks by openssl on both cores; reached {load.per_second / ceiling:.2f}"
     )
 
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""YAML as this project reads it: plain values only, and no key twice.
+
+YAML lets the second of two equal keys win without a word, in a list of codes or of rights of all places.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from pathlib import Path
+
+
+class YamlFileError(ValueError):
+    """A file that cannot be read, is not YAML, or names a key twice; the message says where."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file in UTF-8.
+
+    Raises:
+        YamlFileError: the message is one line and holds no path.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise YamlFileError(" ".join(str(error).split())[:300]) from error
+
+
+class _OnceLoader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen = set()
+        for key_node, _value in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
