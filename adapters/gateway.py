@@ -8,12 +8,13 @@ Source: docs/protocols/exchange.md section 4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import rfc8785
 import structlog
 
+from adapters.acceptance import UsedReceipts
 from adapters.peers import require_signed_by
 from adapters.ports import Call
 from hub.envelope import (
@@ -56,6 +57,7 @@ class Gateway:
     contracts: Mapping[ContractId, Contract]
     validator: Validator
     clock: Clock
+    used_receipts: UsedReceipts = field(default_factory=UsedReceipts)
 
     def answer(self, raw: bytes, receipt_raw: bytes) -> bytes:
         """Answer a request with a signed response, or with a signed fault that says why not.
@@ -95,6 +97,8 @@ class Gateway:
             raise ExchangeError("exchange.not_accepted_by_hub", str(error)) from error
         if receipt.status is not ReceiptStatus.ACCEPTED or receipt.message != refer_to(request):
             raise ExchangeError("exchange.not_accepted_by_hub", "the receipt is for another message")
+        if not self.used_receipts.use(envelope.header.id, issued_at=receipt.at, now=self.clock.now()):
+            raise ExchangeError("exchange.not_accepted_by_hub", "the receipt is not fresh or was used before")
 
     def _respond(self, request: Envelope) -> Envelope:
         header = request.header

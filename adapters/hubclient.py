@@ -20,6 +20,7 @@ from hub.envelope import (
     CONTAINER_MEDIA_TYPE,
     Header,
     Kind,
+    Limits,
     Payload,
     ReceiptStatus,
     open_envelope,
@@ -82,6 +83,12 @@ class VerifiedAnswer:
     answered_at: datetime
 
 
+@dataclass(frozen=True)
+class _Reply:
+    content: bytes
+    receipt: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class HubClient:
     """Sends requests for one subsystem."""
@@ -132,32 +139,35 @@ class HubClient:
 
     def submit(self, request: Envelope, *, timeout_seconds: float) -> VerifiedAnswer:
         """Send a signed request and verify what comes back; raises as `ask` does."""
-        response = self._post(request, timeout_seconds)
-        answer = self._open(response.content)
+        reply = self._post(request, timeout_seconds)
+        answer = self._open(reply.content)
         if answer.header.kind is Kind.FAULT:
             self._require_faulter(answer, request)
             raise self._read_fault(answer).to_error()
         self._require_signer(answer, member_of(answer.header.sender))
         require_binding(answer, request)
         data = self._read_answer(answer, request)
-        receipt = self._receipt(response, request, answer)
+        receipt = self._receipt(reply, request, answer)
         return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at)
 
-    def _post(self, request: Envelope, timeout_seconds: float) -> httpx2.Response:
+    def _post(self, request: Envelope, timeout_seconds: float) -> _Reply:
         try:
-            response = self.http.post(
+            with self.http.stream(
+                "POST",
                 f"{self.url}/api/v1/messages",
                 content=request.raw,
                 headers={"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE},
                 timeout=httpx2.Timeout(timeout_seconds, connect=5.0),
-            )
+            ) as response:
+                if response.headers.get("content-type") != CONTAINER_MEDIA_TYPE:
+                    raise ExchangeError(
+                        "exchange.undeliverable", f"the hub answered HTTP {response.status_code}"
+                    )
+                return _Reply(_read_limited(response), response.headers.get(RECEIPT_HEADER, ""))
         except httpx2.TimeoutException as error:
             raise ExchangeError("exchange.delivery_timeout", "the hub did not answer in time") from error
         except httpx2.HTTPError as error:
             raise ExchangeError("exchange.undeliverable", f"the hub: {type(error).__name__}") from error
-        if response.headers.get("content-type") != CONTAINER_MEDIA_TYPE:
-            raise ExchangeError("exchange.undeliverable", f"the hub answered HTTP {response.status_code}")
-        return response
 
     def _open(self, raw: bytes) -> Envelope:
         try:
@@ -199,9 +209,9 @@ class HubClient:
             raise ExchangeError("exchange.answer_unreadable", "response.json is not an object")
         return data
 
-    def _receipt(self, response: httpx2.Response, request: Envelope, answer: Envelope) -> Envelope:
+    def _receipt(self, reply: _Reply, request: Envelope, answer: Envelope) -> Envelope:
         try:
-            raw = base64.b64decode(response.headers.get(RECEIPT_HEADER, ""), validate=True)
+            raw = base64.b64decode(reply.receipt, validate=True)
         except binascii.Error as error:
             raise ExchangeError("exchange.answer_unreadable", RECEIPT_HEADER) from error
         envelope = self._open(raw)
@@ -223,3 +233,13 @@ class HubClient:
         if contract_id not in self.contracts:
             raise ExchangeError("exchange.contract_mismatch", f"{contract_id} is not known here")
         return self.contracts[contract_id]
+
+
+def _read_limited(response: httpx2.Response) -> bytes:
+    """Read an answer, but never more than an envelope may hold."""
+    body, most = bytearray(), Limits().container_bytes
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > most:
+            raise ExchangeError("exchange.answer_unreadable", "the hub's answer is larger than allowed")
+    return bytes(body)

@@ -147,6 +147,9 @@ def build_app(hub: Hub) -> FastAPI:
         version="0.1.0",
         description="Government data exchange: signed envelopes, a log nobody can rewrite.",
         lifespan=lifespan,
+        # The pages FastAPI would serve load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
     )
     install_problems(app)
     authenticate = authenticated(hub.accounts)

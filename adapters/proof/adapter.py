@@ -8,6 +8,7 @@ departments through the hub, like any other exchange, in the conversation of the
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,7 @@ from adapters.proof.records import person_batches
 from adapters.proof.rule import load_counting_rule
 from adapters.references import ReferredPath
 from hub.clock import day_in_china
+from hub.errors import AdapterError
 from hub.identifiers import ContractId, MemberId, ServiceId, is_service_id
 
 if TYPE_CHECKING:
@@ -106,9 +108,10 @@ class ProofAdapter:
             ReportedFaultError: another department answered with a fault.
             DocumentError: the proof cannot be typeset or sealed.
         """
+        deadline = time.monotonic() + call.timeout_seconds
         employment, own_source = self._own_record(request, call)
-        contributions = self._ask(call, self._settings.contributions, _CONTRIBUTIONS, dict(request))
-        certificates = self._ask_certificates(call, employment)
+        contributions = self._ask(call, deadline, self._settings.contributions, _CONTRIBUTIONS, dict(request))
+        certificates = self._ask_certificates(call, deadline, employment)
         asked = [contributions, *certificates]
         now = self._parts.clock.now()
         data = compose(
@@ -144,13 +147,20 @@ class ProofAdapter:
         )
         return data, source
 
-    def _ask_certificates(self, call: Call, employment: JsonObject) -> list[VerifiedAnswer]:
+    def _ask_certificates(self, call: Call, deadline: float, employment: JsonObject) -> list[VerifiedAnswer]:
         return [
-            self._ask(call, self._settings.certificates, _CERTIFICATES, {"person_ids": list(persons)})
+            self._ask(
+                call, deadline, self._settings.certificates, _CERTIFICATES, {"person_ids": list(persons)}
+            )
             for persons in person_batches(employment)
         ]
 
-    def _ask(self, call: Call, service: str, contract: ContractId, data: Mapping[str, Any]) -> VerifiedAnswer:
+    def _ask(
+        self, call: Call, deadline: float, service: str, contract: ContractId, data: Mapping[str, Any]
+    ) -> VerifiedAnswer:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise AdapterError("adapter.system_timeout", f"no time was left to ask {service}")
         return self._parts.ask.ask(
             Question(
                 service=ServiceId(service),
@@ -158,7 +168,7 @@ class ProofAdapter:
                 data=data,
                 purpose=call.purpose,
                 conversation=call.conversation,
-                timeout_seconds=call.timeout_seconds,
+                timeout_seconds=remaining,
             )
         )
 

@@ -243,7 +243,7 @@ def _sceptic_commands(out: Path) -> tuple[str, ...]:
 
 def _serve(steps: Steps, prepared: Prepared) -> None:
     steps.say()
-    steps.say(f"The hub listens on {_hub_url(prepared)}; its interface: {_hub_url(prepared)}/docs")
+    steps.say(f"The hub listens on {_hub_url(prepared)}; its interface: {_hub_url(prepared)}/openapi.json")
     steps.say(f"export HELIOGRAPH_HUB={_hub_url(prepared)}")
     token_file = prepared.folder.path / "caseworker-token"
     token_file.touch(mode=0o600)

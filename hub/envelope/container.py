@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _MIMETYPE = Member("mimetype", CONTAINER_MEDIA_TYPE.encode("ascii"))
 _FOLDER = "payload/"
+_LIMITS = Limits()
 _FIXED_NAMES = {"mimetype", HEADER_NAME, MANIFEST_NAME, SIGNATURE_NAME}
 
 
@@ -65,7 +66,7 @@ def seal_envelope(header: Header, payloads: Sequence[Payload], key: SigningKey) 
             Member(SIGNATURE_NAME, signature),
         )
     )
-    if len(raw) > Limits().container_bytes:
+    if len(raw) > _LIMITS.container_bytes:
         raise EnvelopeError("envelope.too_large", f"{len(raw)} bytes")
     return Envelope(raw, header, {p.name: p.content for p in payloads}, manifest, signature)
 
@@ -78,7 +79,7 @@ def open_envelope(raw: bytes, limits: Limits | None = None) -> Envelope:
     Raises:
         EnvelopeError: the first check that failed, naming the part of the container.
     """
-    limits = limits or Limits()
+    limits = limits or _LIMITS
     members = read_zip(raw, limits)
     check_members(members, limits)
     header = decode_header(members[1].content)

@@ -11,10 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-import rfc8785
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from hub.canonical import encode_canonical
 from hub.clock import format_instant, parse_instant
 from hub.envelope.model import Envelope, Payload
 from hub.errors import Culprit, EnvelopeError, HubError, Language, ReportedFaultError
@@ -123,7 +123,7 @@ def describe_fault(error: HubError) -> Fault:
 
 def write_fault(fault: Fault) -> Payload:
     """Write `fault.json`."""
-    content = rfc8785.dumps(
+    content = encode_canonical(
         {
             "code": fault.code,
             "culprit": fault.culprit.value,
@@ -172,7 +172,7 @@ def write_receipt(receipt: Receipt) -> Payload:
         fields["answer"] = _reference(receipt.answer)
     if receipt.code is not None:
         fields["code"] = receipt.code
-    return Payload(RECEIPT_NAME, "application/json", rfc8785.dumps(fields))
+    return Payload(RECEIPT_NAME, "application/json", encode_canonical(fields))
 
 
 def read_receipt(envelope: Envelope) -> Receipt:

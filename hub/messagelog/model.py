@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import rfc8785
-
+from hub.canonical import encode_canonical
 from hub.clock import format_instant, parse_instant
 from hub.errors import LogError
 from hub.identifiers import (
@@ -91,7 +90,7 @@ class Entry:
 
     def to_bytes(self) -> bytes:
         """Write the entry as RFC 8785 canonical JSON: the leaf of the tree."""
-        return rfc8785.dumps(
+        return encode_canonical(
             {
                 "at": format_instant(self.at),
                 "code": self.code,
