@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ROUNDS = 5
+ROUNDS = 5
 _ROUND_SECONDS = 1.0
 
 
@@ -40,30 +40,28 @@ def on_one_core() -> Iterator[None]:
 def rate(work: Callable[[], object], *, at_a_time: int = 20) -> float:
     """Return how often a second of processor time `work` can be done: the best of several rounds.
 
-    `openssl speed` counts processor time too, so what else runs on the machine disturbs neither.
-
     Args:
         work: what to measure.
         at_a_time: how often it is done between two looks at the clock.
     """
-    best = 0.0
-    for _ in range(_ROUNDS):
-        count, begun = 0, time.process_time()
-        while (elapsed := time.process_time() - begun) < _ROUND_SECONDS:
-            for _ in range(at_a_time):
-                work()
-            count += at_a_time
-        best = max(best, count / elapsed)
-    return best
+    return max(rate_once(work, at_a_time=at_a_time) for _ in range(ROUNDS))
+
+
+def rate_once(work: Callable[[], object], *, at_a_time: int = 20) -> float:
+    """Return the rate of one round of about a second.
+
+    `openssl speed` counts processor time too, so what else runs on the machine disturbs neither.
+    """
+    count, begun = 0, time.process_time()
+    while (elapsed := time.process_time() - begun) < _ROUND_SECONDS:
+        for _ in range(at_a_time):
+            work()
+        count += at_a_time
+    return count / elapsed
 
 
 def openssl_rates() -> OpensslRates:
-    """Ask openssl what this core can do; the best of several rounds, as for our own work."""
-    found = [_openssl_once() for _ in range(_ROUNDS)]
-    return OpensslRates(max(each.sign for each in found), max(each.verify for each in found))
-
-
-def _openssl_once() -> OpensslRates:
+    """Ask openssl what one core can do, for about two seconds."""
     command = ["openssl", "speed", "-seconds", "1", "ecdsap256"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     match = re.search(r"nistp256\)\s+[0-9.]+s\s+[0-9.]+s\s+([0-9.]+)\s+([0-9.]+)", shown)

@@ -102,6 +102,14 @@ def test_the_receipt_of_another_request_is_refused(world: World) -> None:
     assert called_directly(world, request, receipt) == "exchange.not_accepted_by_hub"
 
 
+def test_a_receipt_opens_the_gateway_once(world: World) -> None:
+    request = world.request()
+    receipt = receipt_for(world, request)
+    assert called_directly(world, request, receipt) is None
+    assert called_directly(world, request, receipt) == "exchange.not_accepted_by_hub"
+    assert called_directly(world, request, receipt_for(world, request)) is None
+
+
 def test_what_the_hub_signed_about_something_else_is_no_receipt(world: World) -> None:
     refused = world.send(b"nothing").envelope
     assert called_directly(world, world.request(), refused.raw) == "exchange.not_accepted_by_hub"
