@@ -145,13 +145,18 @@ class SignerIdentity:
     signature_algorithm: bytes
 
 
+@lru_cache(maxsize=4096)
+def _header(tag: int, length: int) -> bytes:
+    """Write an element's tag and length."""
+    if length < 0x80:
+        return bytes((tag, length))
+    size = (length.bit_length() + 7) // 8
+    return bytes((tag, 0x80 | size)) + length.to_bytes(size, "big")
+
+
 def tlv(tag: int, *parts: bytes) -> bytes:
     """Write one DER element with a single-byte tag."""
-    length = sum(map(len, parts))
-    if length < 0x80:
-        return b"".join((bytes((tag, length)), *parts))
-    size = (length.bit_length() + 7) // 8
-    return b"".join((bytes((tag, 0x80 | size)), length.to_bytes(size, "big"), *parts))
+    return b"".join((_header(tag, sum(map(len, parts))), *parts))
 
 
 def set_of(*elements: bytes, tag: int = 0x31) -> bytes:
@@ -207,17 +212,41 @@ def write_signed_attributes(signer: SignerIdentity, digest: bytes, signed_at: da
 
 
 def write_signed_data(signer: SignerIdentity, signed_attributes: bytes, signature: bytes) -> bytes:
-    """Write the whole ContentInfo of a detached signature."""
-    signer_info = tlv(
-        0x30,
-        signer.before_signed_attributes,
-        b"\xa0",
-        signed_attributes[1:],
-        signer.signature_algorithm,
-        tlv(0x04, signature),
+    """Write the whole ContentInfo of a detached signature.
+
+    The lengths are added up from the inside out and everything is put together once: this runs twice for
+    every message.
+    """
+    value = _header(0x04, len(signature)) + signature
+    info_bytes = sum(
+        map(len, (signer.before_signed_attributes, signed_attributes, signer.signature_algorithm, value))
     )
-    signed_data = tlv(0x30, signer.before_signer_infos, tlv(0x31, signer_info))
-    return tlv(0x30, _SIGNED_DATA_OID, tlv(0xA0, signed_data))
+    info = _header(0x30, info_bytes)
+    infos = _header(0x31, len(info) + info_bytes)
+    data_bytes = len(signer.before_signer_infos) + len(infos) + len(info) + info_bytes
+    data = _header(0x30, data_bytes)
+    content = _header(0xA0, len(data) + data_bytes)
+    return b"".join(
+        (
+            _header(0x30, len(_SIGNED_DATA_OID) + len(content) + len(data) + data_bytes),
+            _SIGNED_DATA_OID,
+            content,
+            data,
+            signer.before_signer_infos,
+            infos,
+            info,
+            signer.before_signed_attributes,
+            b"\xa0",
+            signed_attributes[1:],
+            signer.signature_algorithm,
+            value,
+        )
+    )
+
+
+# ContentInfo, its content type, [0] and SignedData, where each length takes three octets, as it does in every
+# signature of 256 to 65535 bytes.
+_BEFORE_SIGNED_DATA_CONTENT = 4 + len(_SIGNED_DATA_OID) + 4 + 4
 
 
 def cut_before_signer_infos(signature: bytes) -> bytes:
@@ -225,14 +254,14 @@ def cut_before_signer_infos(signature: bytes) -> bytes:
 
     Nothing is checked; of other bytes the result is meaningless.
     """
-    offset, _ = _skip_header(signature, 0)  # ContentInfo
-    _, offset = _skip_header(signature, offset)  # its content type
-    offset, _ = _skip_header(signature, offset)  # [0]
-    start, _ = _skip_header(signature, offset)  # SignedData
-    end = start
-    for _ in range(4):  # version, digest algorithms, encapsulated content, certificates
-        _, end = _skip_header(signature, end)
-    return signature[start:end]
+    position = _BEFORE_SIGNED_DATA_CONTENT + len(_VERSION_1)
+    try:
+        position += 2 + signature[position + 1]  # digest algorithms
+        position += 2 + signature[position + 1]  # encapsulated content
+    except IndexError:
+        return b""
+    end = position + 4 + int.from_bytes(signature[position + 2 : position + 4], "big")  # certificates
+    return signature[_BEFORE_SIGNED_DATA_CONTENT:end]
 
 
 def cut_signature_value(signer: SignerIdentity, signed_attributes: bytes, signature: bytes) -> bytes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from zlib import crc32
 
@@ -36,6 +37,7 @@ _LOCAL_BYTES = len(_LOCAL_MAGIC) + _SHARED.size
 _CENTRAL_BYTES = len(_CENTRAL_HEAD) + _SHARED.size + _CENTRAL_TAIL.size
 _STORED = 0
 _DATE_1980_01_01 = (1 << 5) | 1
+_LONGEST_NAME = 255
 _MOST_EXPANSION = 100
 
 # Relative, ASCII, without empty parts and without parts that begin with a dot.
@@ -105,7 +107,9 @@ def _read_member(raw: bytes, offset: int, limits: Limits) -> tuple[Member, int]:
         raise EnvelopeError("envelope.zip_not_canonical", f"local file header at offset {offset} is cut off")
     _, flags, method, _, _, _, stored, size, name_size, extra_size = _SHARED.unpack_from(raw, offset + 4)
     data = start + name_size
-    name = _read_name(raw[start:data], offset)
+    name = _read_name(raw[start:data]) if name_size <= _LONGEST_NAME else None
+    if name is None:
+        raise EnvelopeError("envelope.member_name_invalid", f"in the local file header at offset {offset}")
     if method != _STORED:
         if size > limits.container_bytes or size > _MOST_EXPANSION * max(stored, 1):
             raise EnvelopeError("envelope.zip_bomb", f"{name}: {stored} bytes claim to unpack to {size}")
@@ -119,10 +123,10 @@ def _read_member(raw: bytes, offset: int, limits: Limits) -> tuple[Member, int]:
     return Member(name, raw[data : data + size]), data + size
 
 
-def _read_name(raw_name: bytes, offset: int) -> str:
-    if _SAFE_NAME.fullmatch(raw_name) is None:
-        raise EnvelopeError("envelope.member_name_invalid", f"in the local file header at offset {offset}")
-    return raw_name.decode("ascii")
+# A process meets the same few names in every message.
+@lru_cache(maxsize=256)
+def _read_name(raw_name: bytes) -> str | None:
+    return raw_name.decode("ascii") if _SAFE_NAME.fullmatch(raw_name) else None
 
 
 def _refuse_difference(
