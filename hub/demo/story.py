@@ -57,6 +57,9 @@ def tell_story(folder: Path, *, keep_serving: bool) -> None:
         HubError: a step was refused.
         StartError: a process did not come up.
     """
+    # However it is told to stop, the processes it started stop with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     steps = Steps()
     demo = DemoFolder(folder.resolve())
     with steps.step("准备开发用证书", "Prepare the development PKI"):

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +76,26 @@ def test_the_demonstration_runs_leaves_files_that_verify_and_runs_again(tmp_path
 
     assert all((out / name).read_bytes() != content for name, content in containers.items())
     assert (out / "authorities.pem").read_bytes() == authorities, "the certificates are made only once"
+
+
+def test_a_demonstration_told_to_stop_leaves_nothing_running(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "hub.cli", "demo", "--folder", "demo", "--serve"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if "Ctrl-C" in line:
+                break
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", "".join(printed))
+        assert found is not None, "".join(printed)
+        hub = ("127.0.0.1", int(found[1]))
+        socket.create_connection(hub, timeout=5).close()
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(hub, timeout=5)
