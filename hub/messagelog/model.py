@@ -45,8 +45,6 @@ class EntryEvent(StrEnum):
     """A request was accepted but could not be answered; `code` says why."""
     DUPLICATE = "duplicate"
     """A message id that had been seen; the first try's result was returned."""
-    ISSUED = "issued"
-    """A container the hub itself signed: a receipt or a fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
