@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.pki import ServedPki
 
 STEPS = 11
-SAMPLES = 96
+SAMPLES = 320
 PARTS = 4
 
 
