@@ -24,7 +24,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Culprit(StrEnum):
@@ -109,10 +112,52 @@ class EnvelopeError(HubError):
     family = "envelope"
 
 
+@dataclass(frozen=True)
+class Finding:
+    """What one check found, in words for people and in parts for programs.
+
+    Attributes:
+        reason_id: stable name of the outcome, a row of `hub/trust/refusals/*.toml`.
+        code: the error code it leads to; None for a check that holds.
+        clause: standard and clause that ask for the check.
+        subject: of the certificate it is about (RFC 4514); empty where it is about none.
+        issuer: of that certificate (RFC 4514).
+        serial: of that certificate, hexadecimal.
+        at: UTC; the instant the check was made for, None where time does not matter.
+        reason: what was found, in each language.
+        cure: what to do about it, in each language.
+    """
+
+    reason_id: str
+    code: str | None
+    clause: str
+    subject: str
+    issuer: str
+    serial: str
+    at: datetime | None
+    reason: dict[Language, str]
+    cure: dict[Language, str]
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether the check holds."""
+        return self.code is None
+
+
 class TrustError(HubError):
-    """A certificate, its chain, its revocation state or its member is not acceptable."""
+    """A certificate, its chain, its revocation state or its member is not acceptable.
+
+    Args:
+        code: a code of the family trust.
+        detail: the facts, in English.
+        finding: the failed check in full, where one certificate's check failed.
+    """
 
     family = "trust"
+
+    def __init__(self, code: str, detail: str = "", finding: Finding | None = None) -> None:
+        super().__init__(code, detail)
+        self.finding = finding
 
 
 class ContractError(HubError):

@@ -8,9 +8,11 @@ from hub.trust.algorithms import (
     sign,
     signature_digest,
 )
+from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.model import (
     AnswerKind,
     Authority,
+    ListedService,
     RevocationAnswer,
     RevocationPolicy,
     TrustList,
@@ -18,7 +20,8 @@ from hub.trust.model import (
     ValidatedPath,
 )
 from hub.trust.names import describe, member_of_certificate
-from hub.trust.ports import RevocationSource, SigningKey
+from hub.trust.ports import RevocationSource, SigningKey, TrustLists
+from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, OnlineRevocation, StoredRevocation
 from hub.trust.signing import load_signing_key
@@ -28,7 +31,10 @@ from hub.trust.validation import Validator
 __all__ = [
     "AnswerKind",
     "Authority",
+    "ExplainedCertificate",
+    "Explanation",
     "HeldRevocation",
+    "ListedService",
     "OnlineRevocation",
     "RevocationAnswer",
     "RevocationPolicy",
@@ -38,6 +44,7 @@ __all__ = [
     "StepRecorder",
     "StoredRevocation",
     "TrustList",
+    "TrustLists",
     "Use",
     "ValidatedPath",
     "Validator",
@@ -49,6 +56,7 @@ __all__ = [
     "load_signing_key",
     "load_trust_list",
     "member_of_certificate",
+    "refusal",
     "sign",
     "signature_digest",
 ]

@@ -29,6 +29,7 @@ class Use(StrEnum):
     SEAL = "seal"
     TIMESTAMP = "timestamp"
     OCSP = "ocsp"
+    TLS_CLIENT = "tls-client"
 
 
 class RevocationPolicy(StrEnum):
@@ -58,6 +59,12 @@ class Authority:
         approved_from: UTC; the first instant of the approval.
         approved_until: UTC; the first instant after it, or None while it lasts.
         revocation: which answers its certificates need.
+        name: for people.
+        reaches_below: whether the uses also hold for what the authorities below it issued.
+        longest_answer_age: how old an answer about its certificates may be, whatever the answer says itself;
+            None leaves it to the answer.
+        unsafe_accepts_unknown_revocation: whether its certificates are believed while no answer is to be had,
+            with an alarm; never when an answer says revoked.
     """
 
     certificate: x509.Certificate
@@ -66,6 +73,33 @@ class Authority:
     approved_from: datetime
     approved_until: datetime | None
     revocation: RevocationPolicy
+    name: str = ""
+    reaches_below: bool = False
+    longest_answer_age: timedelta | None = None
+    unsafe_accepts_unknown_revocation: bool = False
+
+    def is_approved(self, at: datetime) -> bool:
+        """Tell whether the approval holds at an instant."""
+        return self.approved_from <= at and (self.approved_until is None or at < self.approved_until)
+
+
+@dataclass(frozen=True)
+class ListedService:
+    """A time-stamping authority or OCSP responder that is approved by its own certificate.
+
+    Attributes:
+        certificate: the service's own; it is still validated and checked for revocation.
+        name: for people.
+        url: where it answers, or None where callers learn that elsewhere.
+        approved_from: UTC; the first instant of the approval.
+        approved_until: UTC; the first instant after it, or None while it lasts.
+    """
+
+    certificate: x509.Certificate
+    name: str
+    url: str | None
+    approved_from: datetime
+    approved_until: datetime | None
 
     def is_approved(self, at: datetime) -> bool:
         """Tell whether the approval holds at an instant."""
@@ -74,13 +108,32 @@ class Authority:
 
 @dataclass(frozen=True)
 class TrustList:
-    """Every approved authority."""
+    """Everybody who is approved; one version of the list.
+
+    Attributes:
+        authorities: certification authorities.
+        time_stamping: time-stamping authorities, in the order in which they are asked.
+        ocsp_responders: responders approved by their own certificate, beside those an authority appoints.
+        sequence: number of the version, from 1 on; 0 for a list that was never published.
+        issued_at: UTC; from here on this version is in force.
+        next_update: UTC; by then a newer version is due, or None.
+    """
 
     authorities: tuple[Authority, ...]
+    time_stamping: tuple[ListedService, ...] = ()
+    ocsp_responders: tuple[ListedService, ...] = ()
+    sequence: int = 0
+    issued_at: datetime | None = None
+    next_update: datetime | None = None
 
     def find(self, certificate: x509.Certificate) -> Authority | None:
         """Return the row of exactly this certificate, if it has one."""
         return next((row for row in self.authorities if row.certificate == certificate), None)
+
+    def of(self, at: datetime) -> TrustList:
+        """Return the list in force at an instant; a single version is always in force."""
+        del at
+        return self
 
 
 @dataclass(frozen=True)

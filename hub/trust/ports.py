@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from hub.trust.model import RevocationAnswer
+    from hub.trust.model import RevocationAnswer, TrustList
 
 
 class SigningKey(Protocol):
@@ -23,6 +23,17 @@ class SigningKey(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data` with the key's algorithm (`hub.trust.algorithms`); ECDSA comes as DER."""
+        ...
+
+
+class TrustLists(Protocol):
+    """The versions of the trust list; a single `TrustList` is one too."""
+
+    def of(self, at: datetime) -> TrustList:
+        """Return the version in force at an instant, the first one for an instant before all.
+
+        Evidence is judged by the list of its day, so a list that changed later does not unmake it.
+        """
         ...
 
 
