@@ -146,12 +146,9 @@ def _usage_problem(certificate: x509.Certificate, use: Use) -> str:
             return (
                 "" if is_critical and is_alone else "lacks timeStamping as its only, critical extended usage"
             )
-        case Use.TLS_CLIENT:
-            return "" if purposes and _EKU.CLIENT_AUTH in purposes else "lacks the extended usage clientAuth"
-        case Use.OCSP:
-            return (
-                "" if purposes and _EKU.OCSP_SIGNING in purposes else "lacks the extended usage OCSPSigning"
-            )
+        case Use.TLS_CLIENT | Use.OCSP:
+            needed = _EKU.CLIENT_AUTH if use is Use.TLS_CLIENT else _EKU.OCSP_SIGNING
+            return "" if purposes and needed in purposes else f"lacks the extended usage that {use} needs"
 
 
 def _extensions(
