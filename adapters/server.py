@@ -22,10 +22,11 @@ from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
+from hub.custody import load_signing_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
-from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
+from hub.trust import OnlineRevocation, Validator, load_trust_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from hub.accounts import Accounts, authenticated
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
+from hub.custody import load_signing_key
 from hub.database import Writer, open_database
 from hub.envelope import Limits, Party
 from hub.evidence import EvidenceDesk, evidence_routes
@@ -30,7 +31,7 @@ from hub.identifiers import SubsystemId
 from hub.messagelog import MessageLog, NoteSigner, load_log_key
 from hub.problems import install_problems
 from hub.registry import Registry, load_registry_file, registry_routes
-from hub.trust import OnlineRevocation, Validator, load_signing_key, load_trust_list
+from hub.trust import OnlineRevocation, Validator, load_trust_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,11 +12,13 @@ import pytest
 from cryptography import x509
 
 from adapters.simulators.pki import DevelopmentPki, make_development_pki, serve
-from hub.trust import SigningKey, load_signing_key
+from hub.custody import load_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from hub.trust import SigningKey
 
 PASSPHRASE = b"only for tests"
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose private keys sign here, and where they are kept: encrypted files or PKCS#11 tokens."""
 
-__all__: list[str] = []
+from hub.custody.files import load_signing_key
+
+__all__ = ["load_signing_key"]

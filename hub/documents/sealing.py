@@ -111,7 +111,7 @@ class DocumentSealer:
         self._key = key
         self._trust_list = trust_list
         self._validator = Validator(trust_list, revocation)
-        self._signer = SealSigner(key)
+        self._signer = SealSigner(key.snapshot())
         self._name = str(names[0].value)
         self._page = typeset_seal(self._name, member_of_certificate(leaf), notice=notice)
         self._square = square
@@ -136,7 +136,11 @@ class DocumentSealer:
         now = self._clock.now()
         try:
             with self._lock:
-                path = self._validator.validate(self._key.certificate_chain, use=Use.SEAL, at=now)
+                # One key from the check to the signature, whatever a ring of keys switches to meanwhile.
+                key = self._key.snapshot()
+                if key is not self._signer.key:
+                    self._signer = SealSigner(key)
+                path = self._validator.validate(key.certificate_chain, use=Use.SEAL, at=now)
                 signed = self._sign(pdf, reason, location)
                 authority = self._validate_authority(signed, now)
                 sealed = self._archive(signed, (path, authority))

@@ -40,7 +40,7 @@ class SealSigner(Signer):
     """Lets pyHanko build a signature whose raw value comes from the key's holder.
 
     Args:
-        key: signs; the key itself is never seen here.
+        key: signs; the key itself is never seen here. A ring of keys is asked for its `snapshot` before.
     """
 
     def __init__(self, key: SigningKey) -> None:
@@ -54,7 +54,7 @@ class SealSigner(Signer):
             signature_mechanism=_mechanism(algorithm),
             embed_roots=False,
         )
-        self._key = key
+        self.key = key
         self.digest_algorithm = algorithm.digest
 
     # The parameters are pyHanko's.
@@ -66,7 +66,7 @@ class SealSigner(Signer):
             raise DocumentError(
                 "document.seal_failed", f"asked for {digest_algorithm}, which is not the key's"
             )
-        return self._key.sign(data)
+        return self.key.sign(data)
 
 
 class TimeStampClient(TimeStamper):

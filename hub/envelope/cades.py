@@ -34,12 +34,13 @@ def sign_manifest(manifest: bytes, key: SigningKey, signed_at: datetime) -> byte
 
     Args:
         manifest: the bytes of `META-INF/ASiCManifest.xml`.
-        key: whose certificates go along, the signer's first.
+        key: whose certificates go along, the signer's first; of a ring, the key it uses at this moment.
         signed_at: UTC; the signing-time attribute, cut to seconds.
 
     Raises:
         EnvelopeError: the key's algorithm is not allowed.
     """
+    key = key.snapshot()
     signer = own_signer(key.certificate_chain)
     attributes = _expected_attributes(signer, manifest, signed_at)
     return cms.write_signed_data(signer.identity, attributes, signer.with_low_s(key.sign(attributes)))

@@ -7,6 +7,7 @@ from hub.trust.algorithms import (
     is_signature_valid,
     sign,
     signature_digest,
+    signing_function,
 )
 from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.model import (
@@ -24,7 +25,6 @@ from hub.trust.ports import RevocationSource, SigningKey, TrustLists
 from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, OnlineRevocation, StoredRevocation
-from hub.trust.signing import load_signing_key
 from hub.trust.trustlist import load_trust_list
 from hub.trust.validation import Validator
 
@@ -53,10 +53,10 @@ __all__ = [
     "algorithm_for",
     "describe",
     "is_signature_valid",
-    "load_signing_key",
     "load_trust_list",
     "member_of_certificate",
     "refusal",
     "sign",
     "signature_digest",
+    "signing_function",
 ]

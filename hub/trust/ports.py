@@ -25,6 +25,18 @@ class SigningKey(Protocol):
         """Sign `data` with the key's algorithm (`hub.trust.algorithms`); ECDSA comes as DER."""
         ...
 
+    def snapshot(self) -> SigningKey:
+        """Return one key that stays the same, for one signature: itself, unless it holds several.
+
+        A ring of keys may switch to the next one at any time. Whoever needs the certificates and a signature
+        that fit together takes a snapshot first and both from that, once for each signature:
+
+            key = party.key.snapshot()
+            attributes = write(key.certificate_chain)
+            signature = key.sign(attributes)
+        """
+        ...
+
 
 class TrustLists(Protocol):
     """The versions of the trust list; a single `TrustList` is one too."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from adapters.simulators.pki import make_development_pki
 from hub.clock import SystemClock
+from hub.custody import load_signing_key
 from hub.envelope import Header, Kind, Payload, Purpose, open_envelope, seal_envelope, verify_signature
 from hub.identifiers import ContractId, ServiceId, SubsystemId, new_message_id
-from hub.trust import load_signing_key
 from tests.bench.timing import ROUNDS, OpensslRates, on_one_core, openssl_rates, rate_once
 
 if TYPE_CHECKING:

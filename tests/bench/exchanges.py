@@ -13,11 +13,11 @@ import httpx2
 import yaml
 
 from adapters.simulators.pki import PASSPHRASE_VARIABLE, make_development_pki
+from hub.custody import load_signing_key
 from hub.demo.preparation import HUB_MEMBER, LABOUR_BUREAU, PROJECT
 from hub.demo.processes import Program, all_running, wait_for_http
 from hub.envelope import CONTAINER_MEDIA_TYPE, Kind, open_envelope, read_fault
 from hub.messagelog import generate_log_key
-from hub.trust import load_signing_key
 from tests.bench.containers import PAYLOAD_BYTES, signed_request
 from tests.bench.echo_gateway import SERVICE
 from tests.bench.timing import openssl_rates

@@ -7,9 +7,10 @@ import json
 from typing import TYPE_CHECKING
 
 from adapters.simulators.pki import make_development_pki, serve
+from hub.custody import load_signing_key
 from hub.demo.preparation import PROJECT
 from hub.documents import DocumentSealer, typeset_proof
-from hub.trust import OnlineRevocation, load_signing_key, load_trust_list
+from hub.trust import OnlineRevocation, load_trust_list
 from tests.bench.timing import on_one_core, rate
 from tests.pki import free_port
 

@@ -21,7 +21,8 @@ from adapters.simulators.pki import (
     open_development_pki,
     serve,
 )
-from hub.trust import OnlineRevocation, Use, Validator, load_signing_key, load_trust_list
+from hub.custody import load_signing_key
+from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
 from tests.pki import free_port
 
 if TYPE_CHECKING:

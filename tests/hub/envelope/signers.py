@@ -48,6 +48,9 @@ class ThrowawayKey:
     def sign(self, data: bytes) -> bytes:
         return sign(self.private_key, data)
 
+    def snapshot(self) -> ThrowawayKey:
+        return self
+
     @property
     def key_pem(self) -> bytes:
         return self.private_key.private_bytes(

@@ -14,15 +14,14 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from hub.errors import TrustError
-from hub.trust import algorithms
-from hub.trust.names import describe
+from hub.trust import algorithm_for, describe, signing_function
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from hub.trust.ports import SigningKey
+    from hub.trust import SigningKey
 
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 
@@ -44,7 +43,7 @@ def load_signing_key(key_path: Path, chain_path: Path, passphrase: bytes) -> Sig
     public = key.public_key()
     if public != chain[0].public_key():
         raise TrustError("trust.key_unusable", f"the key is not that of {describe(chain[0])}")
-    if algorithms.algorithm_for(public) is None:
+    if algorithm_for(public) is None:
         raise TrustError("trust.key_unusable", "no allowed signature algorithm fits the key")
     for certificate, issuer in pairwise(chain):
         try:
@@ -61,7 +60,7 @@ class _FileKey:
     __slots__ = ("_chain", "_sign")
 
     def __init__(self, key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...]) -> None:
-        self._sign = algorithms.signing_function(key)
+        self._sign = signing_function(key)
         self._chain = chain
 
     @property
@@ -72,6 +71,10 @@ class _FileKey:
     def sign(self, data: bytes) -> bytes:
         """Sign `data` with the key's algorithm; ECDSA comes as DER."""
         return self._sign(data)
+
+    def snapshot(self) -> SigningKey:
+        """Return this key; it never changes."""
+        return self
 
     def __repr__(self) -> str:
         return f"<signing key of {describe(self._chain[0])}>"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from hub.custody import load_signing_key
 from hub.errors import TrustError
-from hub.trust import load_signing_key, member_of_certificate
-from hub.trust.algorithms import algorithm_for, is_signature_valid
+from hub.trust import algorithm_for, is_signature_valid, member_of_certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,25 +98,3 @@ def test_a_key_shows_itself_nowhere(pki: ServedPki) -> None:
     assert "报文签名" in repr(key)
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(key)
-
-
-@pytest.mark.parametrize("label", ["no-member-sign", "wrong-check-sign"])
-def test_a_certificate_that_names_no_valid_member_speaks_for_nobody(pki: ServedPki, label: str) -> None:
-    with pytest.raises(TrustError) as refused:
-        member_of_certificate(pki.certificates(label)[0])
-    assert refused.value.code == "trust.wrong_member"
-
-
-@pytest.mark.parametrize(
-    ("label", "member"),
-    [
-        ("hub-sign", "11510108MB1A00001J"),
-        ("labour-seal", "11510108MB1A00002M"),
-        ("federation-sign", "13510108MB1A00003J"),
-        ("social-insurance-sign", "12510108MB1A00004Q"),
-        ("tax-sign", "11510108MB1A00005Y"),
-        ("civil-affairs-sign", "11510108MB1A000062"),
-    ],
-)
-def test_a_certificate_speaks_for_the_member_in_its_subject(pki: ServedPki, label: str, member: str) -> None:
-    assert member_of_certificate(pki.certificates(label)[0]) == member
