@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 
 from hub.accounts import Accounts, authenticated
+from hub.alarms import Alarms, alarm_routes
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
 from hub.custody import load_signing_key
@@ -52,6 +53,7 @@ class Hub:
     engine: Engine
     writer: Writer
     accounts: Accounts
+    alarms: Alarms
     registry: Registry
     log: MessageLog
     pipeline: Pipeline
@@ -99,6 +101,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     contracts = load_contracts(settings.contracts)
     engine = open_database(settings.database)
     writer = Writer(engine)
+    alarms = Alarms(engine, writer, clock)
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.get_secret_value().encode("utf-8"))
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
@@ -122,6 +125,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         engine=engine,
         writer=writer,
         accounts=Accounts(engine, writer, clock),
+        alarms=alarms,
         registry=registry,
         log=log,
         pipeline=pipeline,
@@ -165,6 +169,7 @@ def build_app(hub: Hub) -> FastAPI:
     )
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
     app.include_router(registry_routes(hub.registry, authenticate))
+    app.include_router(alarm_routes(hub.alarms, authenticate))
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:

@@ -11,6 +11,7 @@
     ├── AccessError       access.*     a caller without the right
     ├── ExchangeError     exchange.*   expiry, duplicates, binding, delivery
     ├── AdapterError      adapter.*    a department's legacy system
+    ├── AlarmError        alarm.*      what operators have to be told
     └── SettingsError     settings.*   the operator's configuration
 
 Every code stands once in `errors.toml`, with who is at fault, whether trying again may help, and for
@@ -200,6 +201,12 @@ class AdapterError(HubError):
     """A department's legacy system, or the mapping to it, failed."""
 
     family = "adapter"
+
+
+class AlarmError(HubError):
+    """There is no such alarm."""
+
+    family = "alarm"
 
 
 class SettingsError(HubError):

@@ -41,6 +41,7 @@ _STATUS = {
     "registry.member_inactive": 403,
     "registry.entry_in_use": 409,
     "access.token_unknown": 404,
+    "alarm.unknown": 404,
     "trust.revocation_unknown": 503,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}

@@ -20,10 +20,12 @@ import typer
 import yaml
 
 from adapters.settings import GatewaySettings
+from hub.alarms import alarm_kinds
 from hub.cli import app, main
 from hub.errors import error_kinds
 from hub.exchange import Pipeline
 from hub.settings import Settings
+from tests import alarms_page
 from tests.errors_page import PAGE, errors_page
 
 if TYPE_CHECKING:
@@ -228,6 +230,11 @@ def test_the_page_of_the_errors_is_the_one_the_table_gives() -> None:
     assert PAGE.read_text(encoding="utf-8") == errors_page(), "run .venv/bin/python -m tests.errors_page"
 
 
+def test_the_page_of_the_alarms_is_the_one_the_table_gives() -> None:
+    written = alarms_page.PAGE.read_text(encoding="utf-8")
+    assert written == alarms_page.alarms_page(), "run .venv/bin/python -m tests.alarms_page"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_error_code_named_exists(page: Path) -> None:
     families = {code.partition(".")[0] for code in error_kinds()}
@@ -238,7 +245,7 @@ def test_every_error_code_named_exists(page: Path) -> None:
         if named.endswith("*"):
             assert any(code.startswith(named[:-1]) for code in error_kinds()), named
         elif not (PROJECT / named).exists():
-            assert named in error_kinds(), named
+            assert named in error_kinds() or named in alarm_kinds(), named
 
 
 def test_the_steps_of_the_protocol_are_those_of_the_pipeline_in_their_order() -> None:

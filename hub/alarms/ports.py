@@ -12,7 +12,7 @@ _logger = structlog.get_logger(__name__)
 
 
 class AlarmSink(Protocol):
-    """Takes alarms. An alarm is known by its code and subject; raising an open one again changes nothing."""
+    """Takes alarms. An alarm is known by its code and subject; raising an open one again only counts."""
 
     def raise_alarm(self, code: str, subject: str, detail: str) -> None:
         """Say that something needs an operator.

@@ -28,13 +28,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 
 def main() -> None:
     """Run the command line; a refusal is one line with its code and cure, and exit code 1."""
-    from hub.cli import administration, evidence, messages, serving, verifying
+    from hub.cli import administration, alarms, evidence, messages, serving, verifying
     from hub.errors import HubError
 
     serving.add_to(app)
     verifying.add_to(app)
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
+    app.add_typer(alarms.app, name="alarms")
     app.add_typer(administration.accounts, name="accounts")
     app.add_typer(administration.registry, name="registry")
     app.add_typer(administration.log, name="log")

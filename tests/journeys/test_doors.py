@@ -72,6 +72,14 @@ DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
         FAILURE,
         GATEWAY,
     ),
+    ("GET", "/api/v1/alarms", "/api/v1/alarms", None, {Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR}),
+    (
+        "POST",
+        "/api/v1/alarms/{alarm_id}/acknowledgement",
+        "/api/v1/alarms/4711/acknowledgement",
+        None,
+        {Role.ADMINISTRATOR, Role.OPERATOR},
+    ),
     (
         "GET",
         "/api/v1/registry-changes",
