@@ -10,6 +10,7 @@ from hub.trust.algorithms import (
     signing_function,
 )
 from hub.trust.explanation import ExplainedCertificate, Explanation
+from hub.trust.judgement import Judgement, RevocationJudge, SignerCheck
 from hub.trust.model import (
     AnswerKind,
     Authority,
@@ -34,12 +35,15 @@ __all__ = [
     "ExplainedCertificate",
     "Explanation",
     "HeldRevocation",
+    "Judgement",
     "ListedService",
     "OnlineRevocation",
     "RevocationAnswer",
+    "RevocationJudge",
     "RevocationPolicy",
     "RevocationSource",
     "SignatureAlgorithm",
+    "SignerCheck",
     "SigningKey",
     "StepRecorder",
     "StoredRevocation",

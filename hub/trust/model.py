@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from hub.errors import Finding
     from hub.identifiers import MemberId
 
 OCSP_AGE_WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
@@ -29,6 +30,7 @@ class Use(StrEnum):
     SEAL = "seal"
     TIMESTAMP = "timestamp"
     OCSP = "ocsp"
+    CRL = "crl"
     TLS_CLIENT = "tls-client"
 
 
@@ -173,6 +175,7 @@ class ValidatedPath:
         checked_at: UTC; the instant the check was made for.
         fresh_from: UTC; from here on the result holds.
         fresh_until: UTC; from here on the check has to be made again.
+        warnings: what was let pass although it should not be so.
     """
 
     path: tuple[x509.Certificate, ...]
@@ -183,6 +186,7 @@ class ValidatedPath:
     checked_at: datetime
     fresh_from: datetime
     fresh_until: datetime
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def leaf(self) -> x509.Certificate:

@@ -78,9 +78,17 @@ def check_usage(certificate: x509.Certificate, use: Use) -> None:
     Source: RFC 5280 sections 4.2.1.3, 4.2.1.9 and 4.2.1.12; RFC 3161 section 2.3 (time stamping: critical and
         alone); RFC 6960 section 4.2.2.2 (OCSP).
     """
-    reason = _usage_problem(certificate, use)
+    reason = _lists_problem(certificate) if use is Use.CRL else _usage_problem(certificate, use)
     if reason:
         raise TrustError("trust.usage_not_allowed", f"for {use}, {describe(certificate)} {reason}")
+
+
+def needs_no_revocation(certificate: x509.Certificate) -> bool:
+    """Tell whether an authority says that nobody need ask whether this responder is revoked.
+
+    Source: RFC 6960 section 4.2.2.2.1 (id-pkix-ocsp-nocheck).
+    """
+    return x509.OCSPNoCheck in _extensions(certificate)
 
 
 def check_strength(certificate: x509.Certificate, *, is_signer: bool) -> None:
@@ -116,6 +124,13 @@ def check_strength(certificate: x509.Certificate, *, is_signer: bool) -> None:
         raise TrustError("trust.algorithm_not_allowed", f"{digest.name} signs {describe(certificate)}")
 
 
+def _lists_problem(certificate: x509.Certificate) -> str:
+    """Authorities sign their own lists, so here alone an authority's certificate serves too."""
+    usage = _extensions(certificate).get(x509.KeyUsage)
+    may_sign = usage is not None and isinstance(usage.value, x509.KeyUsage) and usage.value.crl_sign
+    return "" if may_sign else "lacks cRLSign"
+
+
 def _usage_problem(certificate: x509.Certificate, use: Use) -> str:
     """Return what speaks against a use, or nothing."""
     extensions = _extensions(certificate)
@@ -146,7 +161,7 @@ def _usage_problem(certificate: x509.Certificate, use: Use) -> str:
             return (
                 "" if is_critical and is_alone else "lacks timeStamping as its only, critical extended usage"
             )
-        case Use.TLS_CLIENT | Use.OCSP:
+        case _:
             needed = _EKU.CLIENT_AUTH if use is Use.TLS_CLIENT else _EKU.OCSP_SIGNING
             return "" if purposes and needed in purposes else f"lacks the extended usage that {use} needs"
 
