@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from pyhanko.sign.validation import EmbeddedPdfSignature
 
-    from hub.trust import TrustList
+    from hub.trust import TrustLists
 
 # What pyHanko has to say stands in the report; without a handler of the application's it would also print it.
 logging.getLogger("pyhanko").addHandler(logging.NullHandler())
@@ -51,13 +51,15 @@ _REQUIRED = RevocationCheckingRule.CRL_OR_OCSP_REQUIRED
 _TOLERANCE = timedelta(seconds=60)
 
 
-def check_long_term(seal: EmbeddedPdfSignature, trust_list: TrustList, archived_at: datetime) -> str:
+def check_long_term(seal: EmbeddedPdfSignature, trust_lists: TrustLists, archived_at: datetime) -> str:
     """Validate the seal as of its last document timestamp, with the document's own data only.
 
     Raises:
         DocumentError: `document.long_term_invalid` with the standard's indication.
+        TrustError: no list speaks of that instant.
     """
-    anchors = [CertTrustAnchor(to_asn1(row.certificate)) for row in trust_list.authorities if row.is_anchor]
+    authorities = trust_lists.of(archived_at).authorities
+    anchors = [CertTrustAnchor(to_asn1(row.certificate)) for row in authorities if row.is_anchor]
     policy = CertValidationPolicySpec(
         trust_manager=SimpleTrustManager.build(trust_roots=anchors),
         revinfo_policy=CertRevTrustPolicy(RevocationCheckingPolicy(_REQUIRED, _REQUIRED)),

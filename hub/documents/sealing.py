@@ -43,7 +43,7 @@ from hub.documents.signer import (
 from hub.documents.typesetting import SEAL_SQUARE, Square, typeset_seal
 from hub.documents.verification import verify_document
 from hub.errors import DocumentError, TrustError
-from hub.trust import AnswerKind, TrustList, Use, ValidatedPath, Validator, member_of_certificate
+from hub.trust import AnswerKind, TrustLists, Use, ValidatedPath, Validator, member_of_certificate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,7 +79,7 @@ class DocumentSealer:
 
     Args:
         key: the department's seal key; it stays with its holder.
-        trust_list: who is approved; the finished document is verified against it alone.
+        trust_lists: who is approved; the finished document is verified against it alone.
         revocation: where the answers come from that are laid into the document.
         time_stamp_url: a time-stamping authority (RFC 3161 over HTTP) that the trust list approves.
         notice: printed inside the drawn seal, such as that this is a demonstration.
@@ -95,7 +95,7 @@ class DocumentSealer:
     def __init__(  # noqa: PLR0913 (its dependencies, and four named choices)
         self,
         key: SigningKey,
-        trust_list: TrustList,
+        trust_lists: TrustLists,
         revocation: RevocationSource,
         time_stamp_url: str,
         *,
@@ -109,8 +109,8 @@ class DocumentSealer:
         if len(names) != 1:
             raise DocumentError("document.seal_failed", "the seal's certificate names no organization")
         self._key = key
-        self._trust_list = trust_list
-        self._validator = Validator(trust_list, revocation)
+        self._trust_lists = trust_lists
+        self._validator = Validator(trust_lists, revocation)
         self._signer = SealSigner(key.snapshot())
         self._name = str(names[0].value)
         self._page = typeset_seal(self._name, member_of_certificate(leaf), notice=notice)
@@ -149,7 +149,7 @@ class DocumentSealer:
         except _PYHANKO_REFUSALS as exc:
             # pyHanko's messages speak of structures, never of content.
             raise DocumentError("document.seal_failed", f"{type(exc).__name__}: {exc}") from exc
-        report = verify_document(sealed, self._trust_list, at=self._clock.now())
+        report = verify_document(sealed, self._trust_lists, at=self._clock.now())
         if not report.is_valid:
             failed = "; ".join(f"{step.code}: {step.reason}" for step in report.steps if not step.is_passed)
             raise DocumentError("document.seal_failed", f"the sealed document does not verify: {failed}")

@@ -42,7 +42,7 @@ from hub.errors import DocumentError, TrustError
 from hub.trust import (
     HeldRevocation,
     StepRecorder,
-    TrustList,
+    TrustLists,
     Use,
     ValidatedPath,
     Validator,
@@ -67,7 +67,7 @@ _REVOCATION_CODES = frozenset({"trust.certificate_revoked", "trust.revocation_un
 
 def verify_document(  # noqa: PLR0913 (three are for the caller's own knowledge, and named)
     pdf: bytes,
-    trust_list: TrustList,
+    trust_lists: TrustLists,
     *,
     at: datetime,
     subject: str = "document",
@@ -78,7 +78,7 @@ def verify_document(  # noqa: PLR0913 (three are for the caller's own knowledge,
 
     Args:
         pdf: the whole file.
-        trust_list: who is approved, and was when the document was sealed.
+        trust_lists: who is approved, and was when the document was sealed.
         at: UTC; the instant of verification. Nothing may have been signed after it.
         subject: names the document in the report.
         revocation: when given, the last time stamp's authority is also asked about at `at`; its present state
@@ -87,13 +87,13 @@ def verify_document(  # noqa: PLR0913 (three are for the caller's own knowledge,
 
     Source: ETSI EN 319 102-1 clauses 5.3 to 5.6; ETSI EN 319 142-1 clause 5.
     """
-    return _Verification(pdf, trust_list, at, revocation, data).report(subject)
+    return _Verification(pdf, trust_lists, at, revocation, data).report(subject)
 
 
 @lru_cache(maxsize=64)
-def _validator(trust_list: TrustList, answers: HeldAnswers) -> Validator:
+def _validator(trust_lists: TrustLists, answers: HeldAnswers) -> Validator:
     """Documents sealed in the same minutes hold the same answers; their paths are validated once."""
-    return Validator(trust_list, HeldRevocation(answers.ocsp_responses, answers.crls))
+    return Validator(trust_lists, HeldRevocation(answers.ocsp_responses, answers.crls))
 
 
 class _Verification:
@@ -105,13 +105,13 @@ class _Verification:
     def __init__(
         self,
         pdf: bytes,
-        trust_list: TrustList,
+        trust_lists: TrustLists,
         at: datetime,
         revocation: RevocationSource | None,
         data: bytes | None,
     ) -> None:
         self._pdf = pdf
-        self._trust_list = trust_list
+        self._trust_lists = trust_lists
         self._at = at
         self._revocation = revocation
         self._expected_data = data
@@ -161,7 +161,7 @@ class _Verification:
     @property
     def _validator(self) -> Validator:
         if "validator" not in self._found:
-            self._found["validator"] = _validator(self._trust_list, held_answers(self._reader))
+            self._found["validator"] = _validator(self._trust_lists, held_answers(self._reader))
         validator: Validator = self._found["validator"]
         return validator
 
@@ -274,13 +274,13 @@ class _Verification:
 
     def _check_long_term(self) -> str:
         stamp: TimeStamp = self._need("archive", "document.timestamp_invalid")
-        return check_long_term(self._seal, self._trust_list, stamp.at)
+        return check_long_term(self._seal, self._trust_lists, stamp.at)
 
     def _check_today(self) -> str:
         stamp: TimeStamp = self._need("archive", "document.timestamp_invalid")
         if self._revocation is None:
             raise TrustError("trust.revocation_unknown", "no source of revocation answers")
-        path = Validator(self._trust_list, self._revocation).validate(
+        path = Validator(self._trust_lists, self._revocation).validate(
             stamp.path.path, use=Use.TIMESTAMP, at=self._at
         )
         return f"{describe(path.leaf)} at {format_instant(self._at)}"

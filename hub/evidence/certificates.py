@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from hub.trust import RevocationAnswer, RevocationSource, TrustList, ValidatedPath
+    from hub.trust import RevocationAnswer, RevocationSource, TrustLists, ValidatedPath
 
 _REVOCATION_CODES = frozenset({"trust.certificate_revoked", "trust.revocation_unknown"})
 
@@ -28,8 +28,8 @@ _REVOCATION_CODES = frozenset({"trust.certificate_revoked", "trust.revocation_un
 class SignerCertificate:
     """Judges signers' certificates by a trust list and a folder of stored revocation answers."""
 
-    def __init__(self, trust_list: TrustList, revocation: Path | None) -> None:
-        self._validator = Validator(trust_list, _source(revocation))
+    def __init__(self, trust_lists: TrustLists, revocation: Path | None) -> None:
+        self._validator = Validator(trust_lists, _source(revocation))
 
     def check_path(self, chain: Sequence[x509.Certificate], at: datetime) -> str:
         """Check that a certificate may sign envelopes: days, usage, strength, path, approval of its issuer.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.envelope import Envelope, Header, Member, Receipt, Signature
-    from hub.trust import TrustList
+    from hub.trust import TrustLists
 
 _T = TypeVar("_T")
 _CLOCK_SKEW = timedelta(seconds=60)
@@ -56,18 +56,18 @@ NOTICE = "What the notice says"
 
 
 def verify_envelope(
-    raw: bytes, trust_list: TrustList, revocation: Path | None, *, at: datetime, subject: str
+    raw: bytes, trust_lists: TrustLists, revocation: Path | None, *, at: datetime, subject: str
 ) -> VerificationReport:
     """Verify a container in the canonical form.
 
     Args:
         raw: the container.
-        trust_list: who is approved, and was when it was signed.
+        trust_lists: who is approved, and was when it was signed.
         revocation: folder of stored answers, or None; then the step about revocation fails.
         at: UTC; the instant of verification. Nothing may have been signed after it.
         subject: names the container in the report.
     """
-    return _Verification(raw, SignerCertificate(trust_list, revocation), at).report(subject)
+    return _Verification(raw, SignerCertificate(trust_lists, revocation), at).report(subject)
 
 
 class _Verification:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.envelope import Signature
-    from hub.trust import TrustList
+    from hub.trust import TrustLists
 
 _CLOCK_SKEW = timedelta(seconds=60)
 # Lists of files in the manner of OpenDocument; they protect nothing.
@@ -47,18 +47,18 @@ NOT_EVALUATED = "Present, not evaluated"
 
 
 def verify_foreign_container(
-    raw: bytes, trust_list: TrustList, revocation: Path | None, *, at: datetime, subject: str
+    raw: bytes, trust_lists: TrustLists, revocation: Path | None, *, at: datetime, subject: str
 ) -> VerificationReport:
     """Verify an ASiC-E container whose ZIP is not of our canonical form.
 
     Args:
         raw: the container.
-        trust_list: who is approved, and was when it was signed.
+        trust_lists: who is approved, and was when it was signed.
         revocation: folder of stored answers, or None; then the steps about revocation fail.
         at: UTC; the instant of verification. Nothing may have been signed after it.
         subject: names the container in the report.
     """
-    return _Verification(raw, SignerCertificate(trust_list, revocation), at).report(subject)
+    return _Verification(raw, SignerCertificate(trust_lists, revocation), at).report(subject)
 
 
 class _Verification:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from hub.trust import TrustList
+    from hub.trust import TrustLists
 
 __all__ = ["render_report", "report_to_json", "verify_file"]
 
@@ -39,13 +39,13 @@ _HAS_HEADER_MEMBER = re.compile(rb"(?:PK\x03\x04.{26}|PK\x01\x02.{42})message\.j
 
 
 def verify_file(
-    file: Path | bytes, trust_list: TrustList, revocation: Path | None = None, *, at: datetime
+    file: Path | bytes, trust_lists: TrustLists, revocation: Path | None = None, *, at: datetime
 ) -> VerificationReport:
     """Verify a container or a signed PDF offline.
 
     Args:
         file: where it is, or its bytes; at most 64 MiB.
-        trust_list: who is approved, and was when it was signed.
+        trust_lists: who is approved, and was when it was signed.
         revocation: folder of `*.ocsp` and `*.crl` that held when it was signed. Without one the step about
             revocation fails. A PDF carries its own.
         at: UTC; the instant of verification.
@@ -56,11 +56,11 @@ def verify_file(
     subject, content = ("container", file) if isinstance(file, bytes) else (file.name, _read(file))
     if len(content) <= _MOST_BYTES:
         if content.startswith(_PDF_MAGIC):
-            return verify_document(content, trust_list, at=at, subject=subject)
+            return verify_document(content, trust_lists, at=at, subject=subject)
         if _HAS_HEADER_MEMBER.search(content):
-            return verify_envelope(content, trust_list, revocation, at=at, subject=subject)
+            return verify_envelope(content, trust_lists, revocation, at=at, subject=subject)
         if content.startswith(_ZIP_MAGIC):
-            return verify_foreign_container(content, trust_list, revocation, at=at, subject=subject)
+            return verify_foreign_container(content, trust_lists, revocation, at=at, subject=subject)
     return _refuse(content, subject)
 
 

@@ -44,8 +44,17 @@ class TrustLists(Protocol):
     def of(self, at: datetime) -> TrustList:
         """Return the version in force at an instant, the first one for an instant before all.
 
-        Evidence is judged by the list of its day, so a list that changed later does not unmake it.
+        Evidence is judged by the list of its day, so a list that changed later does not unmake it. While
+        nothing changed the very same object is returned: what was found with one version is not given under
+        another.
+
+        Raises:
+            TrustError: no version may be relied on at that instant; `trust.trust_list_outdated` and others.
         """
+        ...
+
+    def __hash__(self) -> int:
+        """Let results be kept by the lists they were found with."""
         ...
 
 

@@ -74,8 +74,9 @@ class Validator:
     """Validates certificates against a trust list, and remembers the result while it is fresh.
 
     A remembered result costs one look-up. It is given again for at most `longest_age` after its revocation
-    answers were fetched, and never past an answer's next update, a certificate's end or an approval's end. A
-    refusal is not remembered. Safe to use from several threads.
+    answers were fetched, never past an answer's next update, a certificate's end or an approval's end, and
+    never under another version of the trust list than it was found with. A refusal is not remembered. Safe to
+    use from several threads.
 
     Args:
         trust_lists: who is approved, and when.
@@ -125,7 +126,8 @@ class Validator:
                 `trust.certificate_expired`, `trust.certificate_not_yet_valid`, `trust.usage_not_allowed`,
                 `trust.algorithm_not_allowed`, `trust.unknown_authority`, `trust.path_invalid`,
                 `trust.certificate_revoked`, `trust.revocation_unknown`, or for an envelope or seal
-                `trust.wrong_member` when the certificate names no member at all.
+                `trust.wrong_member` when the certificate names no member at all; and what refuses the list
+                itself, such as `trust.trust_list_outdated`.
         """
         if not 0 < len(chain) <= _LONGEST_CHAIN:
             detail = f"{len(chain)} certificates were given, 1 to {_LONGEST_CHAIN} are possible"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from cryptography import x509
 from adapters.simulators.pki import TIME_HEADER, serve
 from hub.clock import FixedClock
 from hub.errors import TrustError
-from hub.trust import OnlineRevocation, Use, ValidatedPath, Validator, load_trust_list
+from hub.trust import OnlineRevocation, TrustList, Use, ValidatedPath, Validator, load_trust_list
 from tests.pki import PASSPHRASE, make_served_pki
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ class TimeTravel:
     def validate(self, label: str) -> ValidatedPath:
         chain = self.pki.certificates(label)
         return self.validator.validate(chain, use=Use.ENVELOPE, at=self.clock.now())
+
+
+class ChangingLists:
+    """A list that another one replaces from an instant on."""
+
+    def __init__(self, first: TrustList) -> None:
+        self.first = first
+        self.second: tuple[datetime, TrustList] | None = None
+
+    def of(self, at: datetime) -> TrustList:
+        return self.second[1] if self.second and at >= self.second[0] else self.first
 
 
 @pytest.fixture
@@ -177,3 +189,21 @@ def test_a_stranger_s_certificate_makes_nobody_call(pki: ServedPki) -> None:
     leaf = pki.certificates("rogue/labour-sign")[0]
     assert leaf.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
     assert travel.requests == []
+
+
+def test_a_result_is_not_given_under_another_version_of_the_list(pki: ServedPki) -> None:
+    lists = ChangingLists(load_trust_list(pki.trust_list))
+    validator = Validator(lists, OnlineRevocation())
+    chain, then = pki.certificates("labour-sign"), datetime.now(UTC)
+    assert validator.validate(chain, use=Use.ENVELOPE, at=then) == validator.known(
+        chain, use=Use.ENVELOPE, at=then
+    )
+
+    left = tuple(row for row in lists.first.authorities if row.certificate != chain[1])
+    now = datetime.now(UTC)
+    lists.second = (now, replace(lists.first, authorities=left))
+    assert validator.known(chain, use=Use.ENVELOPE, at=now) is None
+    with pytest.raises(TrustError) as refused:
+        validator.validate(chain, use=Use.ENVELOPE, at=now)
+    assert refused.value.code == "trust.unknown_authority"
+    assert validator.validate(chain, use=Use.ENVELOPE, at=then).leaf == chain[0], "the list of its day"
