@@ -16,6 +16,7 @@ import structlog
 from adapters.hubclient import Question
 from hub.envelope import Purpose
 from hub.errors import ExchangeError, HubError
+from hub.findings import logged
 from hub.identifiers import ContractId, MessageId, ServiceId
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class DraftRunner:
         try:
             answer = self.client.ask(question)
         except HubError as error:
-            _logger.info("drafts.failed", message_id=draft["id"], code=error.code)
+            _logger.info("drafts.failed", message_id=draft["id"], code=error.code, **logged(error))
             self._post(f"{draft['id']}/failure", {"code": error.code, "detail": error.detail[:2000]})
             return
         # The hub hears first: a folder that cannot be written must not make the draft come back.

@@ -31,6 +31,7 @@ from hub.envelope import (
     write_fault,
 )
 from hub.errors import AdapterError, EnvelopeError, ExchangeError, HubError, TrustError
+from hub.findings import logged
 from hub.identifiers import member_of
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Gateway:
             self._check_receipt(receipt_raw, request)
             return self._respond(request).raw
         except HubError as error:
-            _logger.info("gateway.refused", code=error.code, detail=error.detail)
+            _logger.info("gateway.refused", code=error.code, detail=error.detail, **logged(error))
             return self._fault(request, error).raw
         except Exception:
             _logger.exception("gateway.failed")

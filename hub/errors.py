@@ -89,7 +89,15 @@ class HubError(Exception):
         if not code.startswith(f"{self.family}."):
             raise ValueError(f"{type(self).__name__} cannot carry the code {code}")
         self.detail = detail
+        self._finding: Finding | None = None
         super().__init__(f"{code}: {detail or self.kind.message[Language.EN]}")
+
+    @property
+    def finding(self) -> Finding | None:
+        """The failed check of a certificate, where this error, or the one it was raised from, refuses one."""
+        if self._finding is None and isinstance(self.__cause__, HubError):
+            return self.__cause__.finding
+        return self._finding
 
     @property
     def code(self) -> str:
@@ -158,7 +166,7 @@ class TrustError(HubError):
 
     def __init__(self, code: str, detail: str = "", finding: Finding | None = None) -> None:
         super().__init__(code, detail)
-        self.finding = finding
+        self._finding = finding
 
 
 class ContractError(HubError):
@@ -221,7 +229,15 @@ class ReportedFaultError(HubError):
     Its code may be one this version does not know, so nothing is looked up.
     """
 
-    def __init__(self, code: str, detail: str, *, culprit: Culprit, is_retryable: bool) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        culprit: Culprit,
+        is_retryable: bool,
+        finding: Finding | None = None,
+    ) -> None:
         known = error_kinds().get(code)
         self.kind = ErrorKind(
             code=code,
@@ -231,4 +247,5 @@ class ReportedFaultError(HubError):
             cure=known.cure if known else dict.fromkeys(Language, ""),
         )
         self.detail = detail
+        self._finding = finding
         Exception.__init__(self, f"{code}: {detail}")

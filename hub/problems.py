@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hub.errors import AccessError, Culprit, ExchangeError, HubError, Language
+from hub.findings import finding_in, tell
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -66,7 +67,7 @@ def preferred_language(accept_language: str) -> Language:
 
 
 def problem(error: HubError, language: Language, *, status: int | None = None) -> JSONResponse:
-    """Write an error as a problem document.
+    """Write an error as a problem document; one that refuses a certificate says which and why (`finding`).
 
     Args:
         error: what is wrong.
@@ -75,16 +76,18 @@ def problem(error: HubError, language: Language, *, status: int | None = None) -
     """
     status = status or status_of(error.code, error.culprit)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    finding = error.finding
     return JSONResponse(
         {
             "type": f"urn:heliograph:error:{error.code}",
             "title": error.kind.message[language],
             "status": status,
-            "detail": error.detail,
+            "detail": tell(finding, language) if finding else error.detail,
             "code": error.code,
             "culprit": error.culprit.value,
             "retryable": error.is_retryable,
-            "cure": error.kind.cure[language],
+            "cure": finding.cure[language] if finding else error.kind.cure[language],
+            **({"finding": finding_in(finding, language)} if finding else {}),
         },
         status_code=status,
         media_type=PROBLEM_MEDIA_TYPE,

@@ -53,13 +53,19 @@ def print_json(value: Any) -> None:
 
 def _refuse(error: HubError) -> NoReturn:
     from hub.errors import Language
+    from hub.findings import finding_to_json, printable, tell
 
+    finding = error.finding
     if "--json" in sys.argv:
-        print_json({"code": error.code, "detail": error.detail, "culprit": error.culprit.value})
-    else:
-        typer.echo(f"{error.code}: {error.kind.message[Language.EN]}", err=True)
-        if error.detail:
-            typer.echo(f"  {error.detail}", err=True)
-        typer.echo(f"  {error.kind.cure[Language.EN]}", err=True)
-        typer.echo(f"  {error.kind.message[Language.ZH]}{error.kind.cure[Language.ZH]}", err=True)
+        told: dict[str, Any] = {"code": error.code, "detail": error.detail, "culprit": error.culprit.value}
+        print_json(told | ({"finding": finding_to_json(finding)} if finding else {}))
+        sys.exit(1)
+    cure = finding.cure if finding else error.kind.cure
+    typer.echo(f"{error.code}: {error.kind.message[Language.EN]}", err=True)
+    if error.detail:
+        typer.echo(f"  {printable(error.detail)}", err=True)
+    typer.echo(f"  {printable(cure[Language.EN])}", err=True)
+    typer.echo(f"  {printable(error.kind.message[Language.ZH] + cure[Language.ZH])}", err=True)
+    if finding:
+        typer.echo(f"  {tell(finding, Language.ZH)}", err=True)
     sys.exit(1)

@@ -230,7 +230,7 @@ class _Verification:
     def _check_revocation(self) -> str:
         refusal: TrustError | None = self._found.get("refusal")
         if refusal is not None:
-            raise TrustError(refusal.code, refusal.detail)
+            raise TrustError(refusal.code, refusal.detail, refusal.finding)
         path: ValidatedPath = self._need("path", "document.signature_invalid")
         kinds = ", ".join(
             f"{answer.kind} of {format_instant(answer.this_update)}" for answer in path.revocation

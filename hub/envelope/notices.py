@@ -17,7 +17,8 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from hub.canonical import encode_canonical
 from hub.clock import format_instant, parse_instant
 from hub.envelope.model import Envelope, Payload
-from hub.errors import Culprit, EnvelopeError, HubError, Language, ReportedFaultError
+from hub.errors import Culprit, EnvelopeError, Finding, HubError, Language, ReportedFaultError
+from hub.findings import finding_to_json, read_finding
 from hub.identifiers import MessageId  # noqa: TC001 - pydantic reads it at run time
 
 FAULT_NAME = "fault.json"
@@ -77,7 +78,10 @@ class Receipt:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Why a message was not answered, for programs (`code`) and for people."""
+    """Why a message was not answered, for programs (`code`) and for people.
+
+    `finding` is the failed check, where a certificate was refused.
+    """
 
     code: str
     culprit: Culprit
@@ -85,11 +89,16 @@ class Fault:
     detail: str
     message: dict[Language, str]
     cure: dict[Language, str]
+    finding: Finding | None = None
 
     def to_error(self) -> ReportedFaultError:
         """Return this fault as an error with its own code."""
         return ReportedFaultError(
-            self.code, self.detail, culprit=self.culprit, is_retryable=self.is_retryable
+            self.code,
+            self.detail,
+            culprit=self.culprit,
+            is_retryable=self.is_retryable,
+            finding=self.finding,
         )
 
 
@@ -102,6 +111,7 @@ class _FaultFields:
     detail: Annotated[str, Field(max_length=2000)]
     message: dict[str, str]
     cure: dict[str, str]
+    finding: Annotated[Any, BeforeValidator(read_finding)] = None
 
 
 _RECEIPT = TypeAdapter(Receipt)
@@ -118,22 +128,23 @@ def describe_fault(error: HubError) -> Fault:
         detail=error.detail[:_LONGEST_DETAIL],
         message=error.kind.message,
         cure=error.kind.cure,
+        finding=error.finding,
     )
 
 
 def write_fault(fault: Fault) -> Payload:
     """Write `fault.json`."""
-    content = encode_canonical(
-        {
-            "code": fault.code,
-            "culprit": fault.culprit.value,
-            "retryable": fault.is_retryable,
-            "detail": fault.detail,
-            "message": {language.value: text for language, text in fault.message.items()},
-            "cure": {language.value: text for language, text in fault.cure.items()},
-        }
-    )
-    return Payload(FAULT_NAME, "application/json", content)
+    fields: dict[str, Any] = {
+        "code": fault.code,
+        "culprit": fault.culprit.value,
+        "retryable": fault.is_retryable,
+        "detail": fault.detail,
+        "message": {language.value: text for language, text in fault.message.items()},
+        "cure": {language.value: text for language, text in fault.cure.items()},
+    }
+    if fault.finding is not None:
+        fields["finding"] = finding_to_json(fault.finding)
+    return Payload(FAULT_NAME, "application/json", encode_canonical(fields))
 
 
 def read_fault(envelope: Envelope) -> Fault:
@@ -153,6 +164,7 @@ def read_fault(envelope: Envelope) -> Fault:
         detail=fields.detail,
         message={language: fields.message.get(language.value, "") for language in Language},
         cure={language: fields.cure.get(language.value, "") for language in Language},
+        finding=fields.finding,
     )
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A verification report for programs, and for people in Chinese and English.
 
-The facts of a step stand in English in both; what failed, and what cures it, in the reader's language.
+What failed, and what cures it, stand in the reader's language; a refused certificate with name, clause and
+time. Other facts of a step stand in English in both.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hub.errors import Language, error_kinds
 from hub.evidence import containers, foreign_verification
 from hub.evidence.steps import NOT_CHECKED
+from hub.findings import finding_to_json, printable, tell
 
 if TYPE_CHECKING:
     from hub.trust import VerificationReport, VerificationStep
@@ -92,6 +94,7 @@ def report_to_json(report: VerificationReport) -> dict[str, Any]:
                 "is_passed": step.is_passed,
                 "code": step.code,
                 "reason": step.reason,
+                "finding": finding_to_json(step.finding) if step.finding else None,
             }
             for step in report.steps
         ],
@@ -107,12 +110,12 @@ def render_report(report: VerificationReport, language: Language) -> str:
     words = _WORDS[language]
     kind = _CHINESE_KINDS.get(report.kind, report.kind) if language is Language.ZH else report.kind
     verdict = words["valid"] if report.is_valid else words["invalid"]
-    lines = [f"{_printable(report.subject)} ({kind}): {verdict}"]
+    lines = [f"{printable(report.subject)} ({kind}): {verdict}"]
     for step in report.steps:
         lines += _render_step(step, language)
     if report.facts:
         lines.append(f"{words['facts'] if report.is_valid else words['claims']}:")
-        lines += [f"      {_printable(name)}: {_printable(value)}" for name, value in report.facts.items()]
+        lines += [f"      {printable(name)}: {printable(value)}" for name, value in report.facts.items()]
     return "\n".join(lines)
 
 
@@ -122,16 +125,12 @@ def _render_step(step: VerificationStep, language: Language) -> list[str]:
     name = _CHINESE_STEPS.get(base, base) if language is Language.ZH else base
     head = f"  {step.number:>2}  {words[step.is_passed]}  {name}{separator}{subject}"
     if step.is_passed:
-        return [f"{_printable(head)}: {_printable(step.reason)}"]
+        return [f"{printable(head)}: {printable(step.reason)}"]
     if step.reason.startswith(NOT_CHECKED):
-        return [f"{_printable(head)}: {_printable(step.reason)}"]
+        return [f"{printable(head)}: {printable(step.reason)}"]
     known = error_kinds().get(step.code or "")
     told = f"{known.message[language]} " if known else ""
-    lines = [f"{_printable(head)}: {told}[{step.code}] {_printable(step.reason)}"]
-    return [*lines, f"      {words['cure']}: {known.cure[language]}"] if known else lines
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
+    reason = tell(step.finding, language) if step.finding else printable(step.reason)
+    lines = [f"{printable(head)}: {told}[{step.code}] {reason}"]
+    cure = step.finding.cure if step.finding else known.cure if known else None
+    return [*lines, f"      {words['cure']}: {cure[language]}"] if cure else lines

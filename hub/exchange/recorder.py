@@ -41,6 +41,7 @@ from hub.exchange.model import (
     Outcome,
     advance,
 )
+from hub.findings import logged
 from hub.messagelog import Entry, EntryEvent
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Recorder:
             code=error.code,
             detail=error.detail,
             message_id=stage.request.header.id if isinstance(stage, Opened) else None,
+            **logged(error),
         )
 
         def work(connection: Connection) -> Outcome:

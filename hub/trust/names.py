@@ -10,6 +10,9 @@ from cryptography import x509
 
 from hub.errors import TrustError
 from hub.identifiers import MemberId, is_uscc
+from hub.trust.description import describe
+
+__all__ = ["describe", "member_of_certificate"]
 
 _LEGAL_PERSON = "NTRCN-"
 """National trade register, China: what follows is a unified social credit code."""
@@ -34,15 +37,3 @@ def member_of_certificate(certificate: x509.Certificate) -> MemberId:
         detail = f"the organizationIdentifier is not NTRCN- and a valid USCC in {describe(certificate)}"
         raise TrustError("trust.wrong_member", detail)
     return MemberId(code)
-
-
-def describe(certificate: x509.Certificate) -> str:
-    """Name a certificate for people: subject, issuer and serial number (hexadecimal)."""
-    subject, issuer = _short(certificate.subject), _short(certificate.issuer)
-    return f"certificate {subject!r} (issuer {issuer!r}, serial {certificate.serial_number:x})"
-
-
-def _short(name: x509.Name) -> str:
-    """Return the common name, or where there is none the whole name (RFC 4514)."""
-    common = name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return str(common[0].value) if common else name.rfc4514_string()

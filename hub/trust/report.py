@@ -16,6 +16,8 @@ from hub.errors import HubError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hub.errors import Finding
+
 
 @dataclass(frozen=True)
 class VerificationStep:
@@ -27,6 +29,7 @@ class VerificationStep:
         is_passed: whether it holds.
         code: a stable code of `errors.toml` when it does not hold, else None.
         reason: the facts for people, in English.
+        finding: the failed check in full, where a certificate was refused.
     """
 
     number: int
@@ -34,6 +37,7 @@ class VerificationStep:
     is_passed: bool
     code: str | None
     reason: str
+    finding: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class StepRecorder:
             step = VerificationStep(number, name, is_passed=True, code=None, reason=check())
         except HubError as exc:
             reason = exc.detail or str(exc)
-            step = VerificationStep(number, name, is_passed=False, code=exc.code, reason=reason)
+            step = VerificationStep(
+                number, name, is_passed=False, code=exc.code, reason=reason, finding=exc.finding
+            )
         except Exception as exc:  # noqa: BLE001 (hostile input: whatever a parser trips over, the answer is no)
             step = VerificationStep(number, name, is_passed=False, code=code, reason=_describe(exc))
         self._steps.append(step)

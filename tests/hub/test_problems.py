@@ -7,8 +7,10 @@ import pytest
 from fastapi import FastAPI, Query
 from fastapi.testclient import TestClient
 
-from hub.errors import Culprit, Language, LogError, ReportedFaultError, error_kinds
+from hub.errors import Culprit, ExchangeError, Language, LogError, ReportedFaultError, TrustError, error_kinds
+from hub.findings import finding_in, tell
 from hub.problems import PROBLEM_MEDIA_TYPE, install_problems, preferred_language, require, status_of
+from tests.hub.test_findings import EXPIRED
 
 
 @pytest.fixture
@@ -33,7 +35,11 @@ def client() -> TestClient:
     def forbidden() -> None:
         require(False, "not for you")  # noqa: FBT003 - reads as a sentence
 
-    for route in (refused, reported, failed, number, forbidden):
+    def untrusted() -> None:
+        cause = TrustError("trust.certificate_expired", "in English", EXPIRED)
+        raise ExchangeError("exchange.answer_untrusted", "wrapped") from cause
+
+    for route in (refused, reported, failed, number, forbidden, untrusted):
         app.get(f"/{route.__name__}")(route)
     return TestClient(app, raise_server_exceptions=False)
 
@@ -71,6 +77,18 @@ def test_both_languages_say_the_same_code_in_their_own_words(client: TestClient)
         assert response.json()["title"] == kind.message[language]
         assert response.json()["cure"] == kind.cure[language]
         assert response.headers["content-language"] == language.value
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_refused_certificate_is_named_with_reason_and_cure_in_the_callers_language(
+    client: TestClient, language: Language
+) -> None:
+    problem = client.get("/untrusted", headers={"Accept-Language": language.value}).json()
+    assert (problem["code"], problem["status"]) == ("exchange.answer_untrusted", 502)
+    assert problem["finding"] == finding_in(EXPIRED, language)
+    assert problem["detail"] == tell(EXPIRED, language)
+    assert problem["cure"] == EXPIRED.cure[language]
+    assert (problem["finding"]["code"], problem["finding"]["serial"]) == ("trust.certificate_expired", "3e9")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from hub.clock import format_instant
 from hub.errors import Finding, Language, TrustError, error_kinds
+from hub.findings import tell
+from hub.trust.description import full_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,20 +86,11 @@ def refusal(
         reason_id=reason.id,
         code=reason.code,
         clause=reason.clause,
-        subject=certificate.subject.rfc4514_string() if certificate else "",
-        issuer=certificate.issuer.rfc4514_string() if certificate else "",
+        subject=full_name(certificate.subject) if certificate else "",
+        issuer=full_name(certificate.issuer) if certificate else "",
         serial=f"{certificate.serial_number:x}" if certificate else "",
         at=at,
         reason={language: words.format(**facts) for language, words in reason.words.items()},
         cure=reason.cure,
     )
-    return TrustError(reason.code, _detail(finding), finding)
-
-
-def _detail(finding: Finding) -> str:
-    parts = [finding.reason[Language.EN].removesuffix(".")]
-    if finding.subject:
-        parts.append(f"certificate {finding.subject!r} (issuer {finding.issuer!r}, serial {finding.serial})")
-    if finding.at:
-        parts.append(f"checked for {format_instant(finding.at)}")
-    return f"{'; '.join(parts)} [{finding.clause}]"
+    return TrustError(reason.code, tell(finding, Language.EN), finding)

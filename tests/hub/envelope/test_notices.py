@@ -32,8 +32,10 @@ from hub.envelope import (
     write_fault,
     write_receipt,
 )
-from hub.errors import AccessError, Culprit, EnvelopeError, Language
+from hub.errors import AccessError, Culprit, EnvelopeError, Language, TrustError
+from hub.findings import finding_to_json
 from tests.hub.envelope.signers import EMPLOYMENT, NOW, request_envelope, throwaway_key
+from tests.hub.test_findings import EXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,6 +87,44 @@ def test_a_fault_says_after_the_wire_in_both_languages_what_the_error_said() -> 
     assert all(fault.message.values())
     reported = fault.to_error()
     assert (reported.code, reported.culprit, reported.detail) == (error.code, error.culprit, error.detail)
+
+
+def test_a_fault_about_a_certificate_says_which_check_failed_in_both_languages() -> None:
+    error = TrustError("trust.certificate_expired", "why", EXPIRED)
+
+    fault = read_fault(carrying(write_fault(describe_fault(error)), Kind.FAULT))
+
+    assert fault.finding == EXPIRED
+    assert fault.to_error().finding == EXPIRED
+
+
+def test_a_fault_without_a_finding_is_written_and_read_as_before() -> None:
+    payload = write_fault(describe_fault(AccessError("access.service_not_granted", "why")))
+
+    assert set(json.loads(payload.content)) == {
+        "code",
+        "culprit",
+        "retryable",
+        "detail",
+        "message",
+        "cure",
+    }
+    assert read_fault(carrying(payload, Kind.FAULT)).finding is None
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [None, "expired", {}, {**finding_to_json(EXPIRED), "more": 1}, {**finding_to_json(EXPIRED), "at": "now"}],
+    ids=["null", "text", "empty", "more", "no instant"],
+)
+def test_a_fault_whose_finding_has_another_form_is_refused(finding: Any) -> None:
+    fields = json.loads(write_fault(describe_fault(TrustError("trust.certificate_expired", "why"))).content)
+    content = rfc8785.dumps({**fields, "finding": finding})
+
+    with pytest.raises(EnvelopeError) as refusal:
+        read_fault(carrying(Payload("fault.json", "application/json", content), Kind.FAULT))
+
+    assert refusal.value.code == "envelope.header_invalid"
 
 
 def test_a_fault_of_a_later_version_keeps_a_code_unknown_here() -> None:

@@ -26,13 +26,15 @@ from hub.envelope import (
     write_receipt,
 )
 from hub.envelope.zipform import write_zip
-from hub.errors import AccessError, EnvelopeError, Language
+from hub.errors import AccessError, EnvelopeError, Language, TrustError
 from hub.evidence import containers
 from hub.evidence.verification import render_report, report_to_json, verify_file
+from hub.findings import finding_to_json, tell
 from hub.identifiers import SubsystemId
-from hub.trust import TrustList, VerificationReport, VerificationStep, load_trust_list
+from hub.trust import StepRecorder, TrustList, VerificationReport, VerificationStep, load_trust_list
 from tests.hub.envelope.signers import EMPLOYMENT, FUND, throwaway_key
 from tests.hub.evidence.stored import now, sealed_request, store_crls, store_revocation
+from tests.hub.test_findings import EXPIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -363,6 +365,22 @@ def test_the_json_form_says_the_same_as_the_report(
     assert told["is_valid"] is True
     assert told["facts"] == dict(report.facts)
     assert [VerificationStep(**each) for each in told["steps"]] == list(report.steps)
+
+
+@pytest.mark.parametrize("language", Language)
+def test_a_refused_certificate_is_told_in_the_readers_language_with_its_cure(language: Language) -> None:
+    def refuse() -> str:
+        raise TrustError("trust.certificate_expired", "in English", EXPIRED)
+
+    steps = StepRecorder()
+    steps.run(containers.PATH, "trust.path_invalid", refuse)
+    report = VerificationReport("container", "envelope", steps.steps)
+
+    text = render_report(report, language)
+
+    assert tell(EXPIRED, language) in text
+    assert text.endswith(EXPIRED.cure[language])
+    assert report_to_json(report)["steps"][0]["finding"] == finding_to_json(EXPIRED)
 
 
 def test_the_text_form_names_every_step_and_the_cure_in_both_languages(
