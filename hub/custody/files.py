@@ -14,14 +14,14 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from hub.errors import TrustError
-from hub.trust import algorithm_for, describe, signing_function
+from hub.trust import algorithms_of, describe, signing_function
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from hub.trust import SigningKey
+    from hub.trust import SignatureAlgorithm, SigningKey
 
 _ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 
@@ -43,7 +43,8 @@ def load_signing_key(key_path: Path, chain_path: Path, passphrase: bytes) -> Sig
     public = key.public_key()
     if public != chain[0].public_key():
         raise TrustError("trust.key_unusable", f"the key is not that of {describe(chain[0])}")
-    if algorithm_for(public) is None:
+    algorithm = next(iter(algorithms_of(chain[0])), None)
+    if algorithm is None:
         raise TrustError("trust.key_unusable", "no allowed signature algorithm fits the key")
     for certificate, issuer in pairwise(chain):
         try:
@@ -51,22 +52,30 @@ def load_signing_key(key_path: Path, chain_path: Path, passphrase: bytes) -> Sig
         except (ValueError, TypeError, InvalidSignature) as exc:
             detail = f"in the chain, {describe(certificate)} was not issued by {describe(issuer)}"
             raise TrustError("trust.key_unusable", detail) from exc
-    return _FileKey(key, chain)
+    return _FileKey(key, chain, algorithm)
 
 
 class _FileKey:
     """A key held in this process; it shows itself nowhere, neither printed, logged nor pickled."""
 
-    __slots__ = ("_chain", "_sign")
+    __slots__ = ("_algorithm", "_chain", "_sign")
 
-    def __init__(self, key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...]) -> None:
-        self._sign = signing_function(key)
+    def __init__(
+        self, key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...], algorithm: SignatureAlgorithm
+    ) -> None:
+        self._sign = signing_function(key, algorithm)
         self._chain = chain
+        self._algorithm = algorithm
 
     @property
     def certificate_chain(self) -> tuple[x509.Certificate, ...]:
         """The signer's certificate first, then its issuers up to but without the root."""
         return self._chain
+
+    @property
+    def algorithm(self) -> SignatureAlgorithm:
+        """The row of `hub.trust.algorithms` the key signs with."""
+        return self._algorithm
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data` with the key's algorithm; ECDSA comes as DER."""

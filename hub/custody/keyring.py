@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from hub.trust import SigningKey
+    from hub.trust import SignatureAlgorithm, SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,11 @@ class KeyRing:
     def certificate_chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates of the key that signs at this moment; for a signature, take `snapshot` first."""
         return self.snapshot().certificate_chain
+
+    @property
+    def algorithm(self) -> SignatureAlgorithm:
+        """The row of the table that the key signs with which signs at this moment."""
+        return self.snapshot().algorithm
 
     def sign(self, data: bytes) -> bytes:
         """Sign with the key of this moment; where its certificates go along, take `snapshot` first.

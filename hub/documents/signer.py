@@ -26,7 +26,7 @@ from pyhanko.sign.timestamps import TimeStamper
 from pyhanko_certvalidator.registry import CertificateRegistry
 
 from hub.errors import DocumentError
-from hub.trust import SignatureAlgorithm, algorithm_for
+from hub.trust import Signed
 
 if TYPE_CHECKING:
     from hub.trust import SigningKey
@@ -44,14 +44,13 @@ class SealSigner(Signer):
     """
 
     def __init__(self, key: SigningKey) -> None:
-        leaf = key.certificate_chain[0]
-        algorithm = algorithm_for(leaf.public_key())
-        if algorithm is None:
-            raise DocumentError("document.seal_failed", "no allowed signature algorithm fits the seal's key")
+        algorithm = key.algorithm
+        if Signed.SEAL not in algorithm.signs:
+            raise DocumentError("document.seal_failed", f"{algorithm.name} signs no seals")
         super().__init__(
-            signing_cert=to_asn1(leaf),
+            signing_cert=to_asn1(key.certificate_chain[0]),
             cert_registry=CertificateRegistry.build(map(to_asn1, key.certificate_chain)),
-            signature_mechanism=_mechanism(algorithm),
+            signature_mechanism=algos.SignedDigestAlgorithm.load(algorithm.identifier),
             embed_roots=False,
         )
         self.key = key
@@ -164,8 +163,3 @@ def token_chain(token: cms.SignedData) -> tuple[x509.Certificate, ...]:
     first = is_signers.index(True)
     ordered = [certificates[first], *certificates[:first], *certificates[first + 1 :]]
     return tuple(from_asn1(each) for each in ordered)
-
-
-def _mechanism(algorithm: SignatureAlgorithm) -> algos.SignedDigestAlgorithm:
-    parameters = {"parameters": algos.Null()} if algorithm.has_null_parameters else {}
-    return algos.SignedDigestAlgorithm({"algorithm": algorithm.signature_oid.dotted_string, **parameters})

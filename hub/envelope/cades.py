@@ -18,10 +18,12 @@ from hub.envelope import cms
 from hub.envelope.model import SIGNATURE_NAME, Signature
 from hub.envelope.signer import Signer, SignerMemory, own_signer, signer_of
 from hub.errors import EnvelopeError
-from hub.trust import is_signature_valid, signature_digest
+from hub.trust import DEFAULT_ALGORITHMS, algorithms_of, is_signature_valid, key_problem, stated_algorithm
 
 if TYPE_CHECKING:
-    from hub.trust import SigningKey
+    from collections.abc import Set as AbstractSet
+
+    from hub.trust import SignatureAlgorithm, SigningKey
 
 _T = TypeVar("_T")
 _Values = dict[x509.ObjectIdentifier, asn1.TLV]
@@ -41,13 +43,20 @@ def sign_manifest(manifest: bytes, key: SigningKey, signed_at: datetime) -> byte
         EnvelopeError: the key's algorithm is not allowed.
     """
     key = key.snapshot()
-    signer = own_signer(key.certificate_chain)
+    signer = own_signer(key.certificate_chain, key.algorithm)
     attributes = _expected_attributes(signer, manifest, signed_at)
     return cms.write_signed_data(signer.identity, attributes, signer.with_low_s(key.sign(attributes)))
 
 
-def verify_cades(signature: bytes, content: bytes) -> Signature:
+def verify_cades(
+    signature: bytes, content: bytes, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
+) -> Signature:
     """Check a detached CAdES-B signature of any producer over `content`.
+
+    Args:
+        signature: CMS in DER.
+        content: what was signed.
+        allowed: the rows of the table that a policy allows.
 
     Raises:
         EnvelopeError: `signature_malformed`, `certificate_binding_invalid`, `algorithm_not_allowed`,
@@ -56,27 +65,25 @@ def verify_cades(signature: bytes, content: bytes) -> Signature:
     Source: RFC 5652 section 5.6; RFC 5035 section 3.
     """
     signed_data, info, values = _decode(signature)
-    signer = _bound_signer(signed_data, values)
+    signer = _bound_signer(signed_data, info, values, allowed)
     _check_named_signer(info, signer)
-    digest_name = signature_digest(
-        signer.key, info.signature_algorithm.algorithm, info.digest_algorithm.algorithm
-    )
-    if digest_name is None:
-        raise EnvelopeError(
-            "envelope.algorithm_not_allowed", info.signature_algorithm.algorithm.dotted_string
-        )
     if _parse(values[cms.CONTENT_TYPE], x509.ObjectIdentifier, "content-type") != cms.DATA:
         raise EnvelopeError("envelope.signature_malformed", "content-type is not id-data")
     stated = _parse(values[cms.MESSAGE_DIGEST], bytes, "message-digest")
-    if stated != hashlib.new(digest_name, content).digest():
+    if stated != hashlib.new(signer.algorithm.digest, content).digest():
         raise EnvelopeError("envelope.digest_mismatch", "the signature's message-digest is not the content's")
     signed_bytes = cms.set_of(*(asn1.encode_der(a) for a in info.signed_attributes.as_list()))
-    if not is_signature_valid(signer.key, digest_name, info.signature, signed_bytes):
+    if not is_signature_valid(signer.key, signer.algorithm, info.signature, signed_bytes):
         raise EnvelopeError("envelope.signature_invalid", SIGNATURE_NAME)
-    return Signature(signer.chain, _signing_time(values), _name_algorithm(signer, digest_name))
+    return Signature(signer.chain, _signing_time(values), signer.algorithm.name)
 
 
-def verify_canonical_cades(signature: bytes, content: bytes, signed_at: datetime) -> Signature:
+def verify_canonical_cades(
+    signature: bytes,
+    content: bytes,
+    signed_at: datetime,
+    allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS,
+) -> Signature:
     """Check a signature made by `sign_manifest`, refusing every encoding but that one.
 
     The signature is written again from what it must say and compared, so nothing in it escapes the check;
@@ -87,27 +94,30 @@ def verify_canonical_cades(signature: bytes, content: bytes, signed_at: datetime
         signature: `META-INF/signature.p7s`.
         content: the manifest.
         signed_at: UTC, whole seconds; what signing-time must say.
+        allowed: the rows of the table that a policy allows.
 
     Raises:
         EnvelopeError: as `verify_cades`, or `signature_not_canonical` or `signing_time_mismatch`.
     """
     known = _KNOWN.recall(signature)
-    if known is not None:
+    if known is not None and known.algorithm in allowed:
         attributes = _expected_attributes(known, content, signed_at)
         value = cms.cut_signature_value(known.identity, attributes, signature)
         if _holds_canonically(known, attributes, value, signature):
             return Signature(known.chain, signed_at, known.algorithm.name)
-    return _verify_unknown(signature, content, signed_at)
+    return _verify_unknown(signature, content, signed_at, allowed)
 
 
-def _verify_unknown(signature: bytes, content: bytes, signed_at: datetime) -> Signature:
+def _verify_unknown(
+    signature: bytes, content: bytes, signed_at: datetime, allowed: AbstractSet[SignatureAlgorithm]
+) -> Signature:
     """Check a canonical signature by decoding it; says what is wrong with one that does not hold."""
     signed_data, info, values = _decode(signature)
-    signer = _bound_signer(signed_data, values)
+    signer = _bound_signer(signed_data, info, values, allowed)
     stated_at = _signing_time(values)
     attributes = _expected_attributes(signer, content, stated_at)
     if not _holds_canonically(signer, attributes, info.signature, signature):
-        verify_cades(signature, content)  # Where more than the encoding is wrong, this says what.
+        verify_cades(signature, content, allowed)  # Where more than the encoding is wrong, this says what.
         raise EnvelopeError("envelope.signature_not_canonical", SIGNATURE_NAME)
     if stated_at != signed_at:
         raise EnvelopeError("envelope.signing_time_mismatch", SIGNATURE_NAME)
@@ -123,14 +133,9 @@ def _expected_attributes(signer: Signer, content: bytes, signed_at: datetime) ->
 def _holds_canonically(signer: Signer, attributes: bytes, value: bytes, signature: bytes) -> bool:
     return (
         cms.write_signed_data(signer.identity, attributes, value) == signature
-        and is_signature_valid(signer.key, signer.algorithm.digest, value, attributes)
+        and is_signature_valid(signer.key, signer.algorithm, value, attributes)
         and signer.with_low_s(value) == value
     )
-
-
-def _name_algorithm(signer: Signer, digest_name: str) -> str:
-    key, has_digest, _ = signer.algorithm.name.partition(" with ")
-    return f"{key} with SHA-{digest_name.removeprefix('sha')}" if has_digest else key
 
 
 def _decode(signature: bytes) -> tuple[cms.SignedData, cms.SignerInfo, _Values]:
@@ -161,7 +166,12 @@ def _single_values(info: cms.SignerInfo) -> _Values:
     return values
 
 
-def _bound_signer(signed_data: cms.SignedData, values: _Values) -> Signer:
+def _bound_signer(
+    signed_data: cms.SignedData,
+    info: cms.SignerInfo,
+    values: _Values,
+    allowed: AbstractSet[SignatureAlgorithm],
+) -> Signer:
     """Put the certificates in the order in which signing-certificate-v2 binds them, the signer's first."""
     sent = [certificate.public_bytes(Encoding.DER) for certificate in signed_data.certificates.as_list()]
     bound = _parse(
@@ -169,13 +179,25 @@ def _bound_signer(signed_data: cms.SignedData, values: _Values) -> Signer:
     ).certificates
     if not bound:
         raise EnvelopeError("envelope.certificate_binding_invalid", "no certificate is bound")
-    chain = []
+    ordered = []
     for entry in bound:
-        chain.append(_find_bound(entry, sent))
-        sent.remove(chain[-1])
-    signer = signer_of(tuple(x509.load_der_x509_certificate(der) for der in (*chain, *sent)))
+        ordered.append(_find_bound(entry, sent))
+        sent.remove(ordered[-1])
+    chain = tuple(x509.load_der_x509_certificate(der) for der in (*ordered, *sent))
+    signer = signer_of(chain, _stated_algorithm(info, chain[0], allowed))
     _check_issuer_serial(bound[0], signer)
     return signer
+
+
+def _stated_algorithm(
+    info: cms.SignerInfo, leaf: x509.Certificate, allowed: AbstractSet[SignatureAlgorithm]
+) -> SignatureAlgorithm:
+    identifier = cms.der_of(info.signature_algorithm)
+    row = stated_algorithm(algorithms_of(leaf, allowed), identifier, cms.der_of(info.digest_algorithm))
+    if row is None:
+        detail = key_problem(leaf, allowed) or f"AlgorithmIdentifier {identifier.hex()}"
+        raise EnvelopeError("envelope.algorithm_not_allowed", detail)
+    return row
 
 
 def _find_bound(entry: cms.EssCertificateId, sent: list[bytes]) -> bytes:

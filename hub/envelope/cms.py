@@ -43,7 +43,7 @@ _LAST_UTCTIME_YEAR = 2049
 
 @asn1.sequence
 class AlgorithmIdentifier:
-    """RFC 5652 section 10.1; the algorithms of the table have no parameters, or NULL."""
+    """RFC 5652 section 10.1, of a digest: no parameters, or NULL."""
 
     algorithm: ObjectIdentifier
     parameters: asn1.Null | None
@@ -71,9 +71,9 @@ class SignerInfo:
 
     version: int
     sid: IssuerAndSerialNumber
-    digest_algorithm: AlgorithmIdentifier
+    digest_algorithm: asn1.TLV
     signed_attributes: Annotated[asn1.SetOf[Attribute], asn1.Implicit(0)]
-    signature_algorithm: AlgorithmIdentifier
+    signature_algorithm: asn1.TLV
     signature: bytes
     unsigned_attributes: Annotated[asn1.SetOf[Attribute] | None, asn1.Implicit(1)]
 
@@ -90,7 +90,7 @@ class SignedData:
     """RFC 5652 section 5.1."""
 
     version: int
-    digest_algorithms: asn1.SetOf[AlgorithmIdentifier]
+    digest_algorithms: asn1.SetOf[asn1.TLV]
     content_info: EncapsulatedContentInfo
     certificates: Annotated[asn1.SetOf[x509.Certificate], asn1.Implicit(0)]
     signer_infos: asn1.SetOf[SignerInfo]
@@ -159,6 +159,11 @@ def tlv(tag: int, *parts: bytes) -> bytes:
     return b"".join((_header(tag, sum(map(len, parts))), *parts))
 
 
+def der_of(element: asn1.TLV) -> bytes:
+    """Write an element that was read, again; its tag is a single byte."""
+    return tlv(element.tag_bytes[0], bytes(element.data))
+
+
 def set_of(*elements: bytes, tag: int = 0x31) -> bytes:
     """Write a SET OF in DER: elements in ascending order of their encodings."""
     return tlv(tag, *sorted(elements))
@@ -170,7 +175,6 @@ def oid(identifier: ObjectIdentifier) -> bytes:
 
 
 _VERSION_1 = asn1.encode_der(1)
-_NULL = b"\x05\x00"
 _CONTENT_TYPE_ATTRIBUTE = tlv(0x30, oid(CONTENT_TYPE), set_of(oid(DATA)))
 _DETACHED_DATA = tlv(0x30, oid(DATA))
 _MESSAGE_DIGEST_OID = oid(MESSAGE_DIGEST)
@@ -189,7 +193,6 @@ def identify_signer(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlg
     signing_certificate = tlv(0x30, tlv(0x30, *hashes))
     identifier = tlv(0x30, chain[0].issuer.public_bytes(), asn1.encode_der(chain[0].serial_number))
     digest_algorithm = tlv(0x30, oid(algorithm.digest_oid))
-    parameters = _NULL if algorithm.has_null_parameters else b""
     return SignerIdentity(
         certificate_attribute=tlv(0x30, oid(SIGNING_CERTIFICATE_V2), set_of(signing_certificate)),
         before_signer_infos=_VERSION_1
@@ -197,7 +200,7 @@ def identify_signer(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlg
         + _DETACHED_DATA
         + set_of(*encoded, tag=0xA0),
         before_signed_attributes=_VERSION_1 + identifier + digest_algorithm,
-        signature_algorithm=tlv(0x30, oid(algorithm.signature_oid), parameters),
+        signature_algorithm=algorithm.identifier,
     )
 
 

@@ -9,13 +9,12 @@ from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from hub.envelope import cms
 from hub.errors import EnvelopeError
-from hub.trust import algorithm_for
+from hub.trust import ALGORITHMS, Signed, algorithms_of, public_key_of
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from hub.trust import SignatureAlgorithm
 
+_ALL = frozenset(ALGORITHMS)
 _MOST_REMEMBERED = 512
 _MOST_BYTES_REMEMBERED = 16 * 1024
 
@@ -53,19 +53,15 @@ class Signer:
         return signature if s <= self.order // 2 else encode_dss_signature(r, self.order - s)
 
 
-def signer_of(chain: tuple[x509.Certificate, ...]) -> Signer:
-    """Return the signer whose certificate is the first of `chain`.
+def signer_of(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlgorithm) -> Signer:
+    """Return the signer whose certificate is the first of `chain`, signing with an algorithm of its key.
 
     Raises:
         EnvelopeError: `algorithm_not_allowed` or `signature_malformed`.
     """
-    try:
-        key = chain[0].public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise EnvelopeError("envelope.algorithm_not_allowed", "the certificate's key is unknown") from error
-    algorithm = algorithm_for(key)
-    if algorithm is None:
-        raise EnvelopeError("envelope.algorithm_not_allowed", "the certificate's key is not allowed")
+    key = public_key_of(chain[0])
+    if key is None:
+        raise EnvelopeError("envelope.algorithm_not_allowed", "the certificate's key is unknown")
     try:
         identity = cms.identify_signer(chain, algorithm)
     except ValueError as error:
@@ -77,13 +73,15 @@ def signer_of(chain: tuple[x509.Certificate, ...]) -> Signer:
 
 
 @lru_cache(maxsize=64)
-def own_signer(chain: tuple[x509.Certificate, ...]) -> Signer:
+def own_signer(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlgorithm) -> Signer:
     """Return the signer of a key this process holds.
 
     Raises:
         EnvelopeError: `algorithm_not_allowed`.
     """
-    return signer_of(chain)
+    if algorithm not in algorithms_of(chain[0], _ALL) or Signed.ENVELOPE not in algorithm.signs:
+        raise EnvelopeError("envelope.algorithm_not_allowed", f"{algorithm.name} with the certificate's key")
+    return signer_of(chain, algorithm)
 
 
 class SignerMemory:

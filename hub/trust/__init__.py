@@ -2,12 +2,23 @@
 """Whom to believe: certificate chains, revocation, time, and the list of approved authorities."""
 
 from hub.trust.algorithms import (
+    ALGORITHMS,
+    DEFAULT_ALGORITHMS,
+    Scheme,
     SignatureAlgorithm,
+    Signed,
+    SignedObject,
     algorithm_for,
+    algorithm_named,
+    algorithms_of,
     is_signature_valid,
+    is_signed_by,
+    key_problem,
+    public_key_of,
     sign,
-    signature_digest,
+    signature_problem,
     signing_function,
+    stated_algorithm,
 )
 from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.judgement import Judgement, RevocationJudge, SignerCheck
@@ -30,6 +41,8 @@ from hub.trust.trustlist import load_trust_list
 from hub.trust.validation import Validator
 
 __all__ = [
+    "ALGORITHMS",
+    "DEFAULT_ALGORITHMS",
     "AnswerKind",
     "Authority",
     "ExplainedCertificate",
@@ -42,7 +55,10 @@ __all__ = [
     "RevocationJudge",
     "RevocationPolicy",
     "RevocationSource",
+    "Scheme",
     "SignatureAlgorithm",
+    "Signed",
+    "SignedObject",
     "SignerCheck",
     "SigningKey",
     "StepRecorder",
@@ -55,12 +71,18 @@ __all__ = [
     "VerificationReport",
     "VerificationStep",
     "algorithm_for",
+    "algorithm_named",
+    "algorithms_of",
     "describe",
     "is_signature_valid",
+    "is_signed_by",
+    "key_problem",
     "load_trust_list",
     "member_of_certificate",
+    "public_key_of",
     "refusal",
     "sign",
-    "signature_digest",
+    "signature_problem",
     "signing_function",
+    "stated_algorithm",
 ]

@@ -14,17 +14,16 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import ocsp
 
 from hub.errors import TrustError
+from hub.trust.algorithms import signature_problem
 from hub.trust.model import AnswerKind, RevocationAnswer
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cryptography.hazmat.primitives import hashes
+    from hub.trust.algorithms import SignedObject
 
 CLOCK_SKEW = timedelta(seconds=60)
 """How far an authority's clock may run ahead of ours before its fresh answer counts as one of the future."""
-
-_STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
 
 
 def read_ocsp(
@@ -42,7 +41,7 @@ def read_ocsp(
         if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
             detail = f"the OCSP responder answered {response.response_status.name}"
             raise TrustError("trust.revocation_unknown", detail)
-        _check_digest(response.signature_hash_algorithm, "OCSP answer")
+        _check_algorithm(response, "OCSP answer")
         singles = [single for single in response.responses if _is_about(single, certificate, issuer)]
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise TrustError("trust.revocation_unknown", "the OCSP answer cannot be read") from exc
@@ -65,7 +64,7 @@ def read_crl(der: bytes, obtained_at: datetime | None = None) -> tuple[x509.Name
     """
     try:
         crl = x509.load_der_x509_crl(der)
-        _check_digest(crl.signature_hash_algorithm, "CRL")
+        _check_algorithm(crl, "CRL")
         begin, end = crl.last_update_utc, crl.next_update_utc
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise TrustError("trust.revocation_unknown", "the CRL cannot be read") from exc
@@ -92,7 +91,7 @@ def _is_about(
     )
 
 
-def _check_digest(digest: hashes.HashAlgorithm | None, what: str) -> None:
-    # Ed25519 states no digest of its own.
-    if digest is not None and digest.name not in _STRONG_DIGESTS:
-        raise TrustError("trust.revocation_unknown", f"the {what} is signed with {digest.name}")
+def _check_algorithm(signed: SignedObject, what: str) -> None:
+    problem = signature_problem(signed)
+    if problem:
+        raise TrustError("trust.revocation_unknown", f"the {what}: {problem}")

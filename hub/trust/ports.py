@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from hub.trust.algorithms import SignatureAlgorithm
     from hub.trust.model import RevocationAnswer, TrustList
 
 
@@ -19,6 +20,11 @@ class SigningKey(Protocol):
     @property
     def certificate_chain(self) -> tuple[x509.Certificate, ...]:
         """The signer's certificate first, then its issuers up to but without the root."""
+        ...
+
+    @property
+    def algorithm(self) -> SignatureAlgorithm:
+        """The row of `hub.trust.algorithms` the key signs with."""
         ...
 
     def sign(self, data: bytes) -> bytes:

@@ -9,21 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hub.clock import format_instant
 from hub.errors import TrustError
-from hub.trust.algorithms import FEWEST_RSA_BITS, algorithm_for
+from hub.trust.algorithms import key_problem, signature_problem
 from hub.trust.model import Use
 from hub.trust.names import describe
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-_STRONG_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
 _EKU = ExtendedKeyUsageOID
 _DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
 _SIGNING_PURPOSES = frozenset(
@@ -91,37 +88,20 @@ def needs_no_revocation(certificate: x509.Certificate) -> bool:
     return x509.OCSPNoCheck in _extensions(certificate)
 
 
-def check_strength(certificate: x509.Certificate, *, is_signer: bool) -> None:
-    """Refuse a weak key, and a signature made with a weak digest.
+def check_strength(certificate: x509.Certificate) -> None:
+    """Refuse a key and a signature that the table of `algorithms` does not allow.
 
     Args:
         certificate: any of a path.
-        is_signer: whether the key signs messages or documents and so has to be in the table of `algorithms`;
-            an authority's key need only be strong.
 
     Raises:
         TrustError: `trust.algorithm_not_allowed`.
 
     Source: ETSI TS 119 312.
     """
-    try:
-        key = certificate.public_key()
-        digest = certificate.signature_hash_algorithm
-    except (UnsupportedAlgorithm, ValueError) as exc:
-        raise TrustError(
-            "trust.algorithm_not_allowed", f"unknown algorithm in {describe(certificate)}"
-        ) from exc
-    match key:
-        case ec.EllipticCurvePublicKey():
-            is_strong = key.key_size >= 256
-        case rsa.RSAPublicKey():
-            is_strong = key.key_size >= FEWEST_RSA_BITS
-        case _:
-            is_strong = isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)
-    if not is_strong or (is_signer and algorithm_for(key) is None):
-        raise TrustError("trust.algorithm_not_allowed", f"the key of {describe(certificate)}")
-    if digest is not None and digest.name not in _STRONG_DIGESTS:
-        raise TrustError("trust.algorithm_not_allowed", f"{digest.name} signs {describe(certificate)}")
+    problem = key_problem(certificate) or signature_problem(certificate)
+    if problem:
+        raise TrustError("trust.algorithm_not_allowed", f"{describe(certificate)}: {problem}")
 
 
 def _lists_problem(certificate: x509.Certificate) -> str:

@@ -179,7 +179,7 @@ class Validator:
         rules.check_form(leaf)
         rules.check_days(leaf, question.at)
         rules.check_usage(leaf, question.use)
-        rules.check_strength(leaf, is_signer=True)
+        rules.check_strength(leaf)
         refusals = []
         for candidate in PathFinder(question.trust_list).find(leaf, question.chain[1:]):
             try:
@@ -193,7 +193,7 @@ class Validator:
         for certificate in path[1:]:
             rules.check_form(certificate)
             rules.check_days(certificate, question.at)
-            rules.check_strength(certificate, is_signer=False)
+            rules.check_strength(certificate)
         rows = _approvals(path, question)
         candidate.check_signatures(question.at)
         judgements = [
@@ -226,7 +226,7 @@ class Validator:
             rules.check_form(signer)
             rules.check_days(signer, question.at)
             rules.check_usage(signer, use)
-            rules.check_strength(signer, is_signer=False)
+            rules.check_strength(signer)
             refusals = []
             for candidate in PathFinder(question.trust_list).find(signer, question.chain):
                 if candidate.certificates[-1] != root:

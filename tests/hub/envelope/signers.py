@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hub.envelope import Envelope, Header, Kind, Payload, Purpose, seal_envelope
 from hub.identifiers import ContractId, MessageId, ServiceId, SubsystemId
-from hub.trust import sign
+from hub.trust import ALGORITHMS as ALL_ALGORITHMS
+from hub.trust import Scheme, algorithm_for, algorithm_named, sign
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+    from hub.trust import SignatureAlgorithm
 
 NOW = datetime(2026, 3, 1, 8, 0, 0, 123000, tzinfo=UTC)
 FUND = SubsystemId("13510108MB1A00003J/fund")
@@ -35,6 +38,24 @@ PURPOSE = Purpose(
     post="审核岗",
 )
 ALGORITHMS = ("P-256", "P-384", "RSA", "Ed25519")
+_DIGESTS: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+_SHORT_NAMES = {
+    "P-256": "ecdsa-p256-sha256",
+    "P-384": "ecdsa-p384-sha384",
+    "P-521": "ecdsa-p521-sha512",
+    "RSA": "rsa-pkcs1-sha256",
+    "Ed25519": "ed25519",
+}
+_ISSUED_WITHOUT_DIGEST = (
+    ed25519.Ed25519PrivateKey,
+    mldsa.MLDSA44PrivateKey,
+    mldsa.MLDSA65PrivateKey,
+    mldsa.MLDSA87PrivateKey,
+)
 
 
 @dataclass(frozen=True)
@@ -44,9 +65,10 @@ class ThrowawayKey:
     private_key: CertificateIssuerPrivateKeyTypes
     certificate_chain: tuple[x509.Certificate, ...]
     root: x509.Certificate
+    algorithm: SignatureAlgorithm
 
     def sign(self, data: bytes) -> bytes:
-        return sign(self.private_key, data)
+        return sign(self.private_key, data, self.algorithm)
 
     def snapshot(self) -> ThrowawayKey:
         return self
@@ -61,33 +83,33 @@ class ThrowawayKey:
 
 
 def throwaway_key(algorithm: str = "P-256", name: str = "成华区残疾人联合会") -> ThrowawayKey:
-    """Make a key of an algorithm; the same one for the same arguments, as long as the tests run."""
-    return _make_key(algorithm, name)
+    """Make a key of an algorithm, a row's id or a short name; the same one as long as the tests run."""
+    return _make_key(_SHORT_NAMES.get(algorithm, algorithm), name)
 
 
 @cache
 def _make_key(algorithm: str, name: str) -> ThrowawayKey:
-    root_key, ca_key, leaf_key = (new_private_key(kind) for kind in ("P-256", "P-256", algorithm))
+    row = algorithm_named(algorithm)
+    root_key, ca_key, leaf_key = (new_private_key(kind) for kind in ("P-256", "P-256", row.key))
     root = issue("Throwaway root", root_key, None, root_key)
     authority = issue("Throwaway authority", ca_key, root, root_key)
     leaf = issue(name, leaf_key, authority, ca_key, is_authority=False)
-    return ThrowawayKey(leaf_key, (leaf, authority), root)
+    return ThrowawayKey(leaf_key, (leaf, authority), root, row)
 
 
 def new_private_key(algorithm: str) -> CertificateIssuerPrivateKeyTypes:
-    match algorithm:
-        case "P-256":
-            return ec.generate_private_key(ec.SECP256R1())
-        case "P-384":
-            return ec.generate_private_key(ec.SECP384R1())
-        case "P-521":
-            return ec.generate_private_key(ec.SECP521R1())
-        case "RSA":
-            return rsa.generate_private_key(65537, 2048)
-        case "Ed25519":
-            return ed25519.Ed25519PrivateKey.generate()
-        case _:
-            raise ValueError(algorithm)
+    makers: dict[str, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
+        "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+        "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+        "P-521": lambda: ec.generate_private_key(ec.SECP521R1()),
+        "secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()),
+        "RSA": lambda: rsa.generate_private_key(65537, 2048),
+        "Ed25519": ed25519.Ed25519PrivateKey.generate,
+        "ML-DSA-44": mldsa.MLDSA44PrivateKey.generate,
+        "ML-DSA-65": mldsa.MLDSA65PrivateKey.generate,
+        "ML-DSA-87": mldsa.MLDSA87PrivateKey.generate,
+    }
+    return makers[algorithm]()
 
 
 def issue(
@@ -97,8 +119,9 @@ def issue(
     issuer_key: CertificateIssuerPrivateKeyTypes,
     *,
     is_authority: bool = True,
+    algorithm: SignatureAlgorithm | None = None,
 ) -> x509.Certificate:
-    """Issue a certificate; a root where there is no issuer."""
+    """Issue a certificate, signed by a row that fits the issuer's key; a root where there is no issuer."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(
         digital_signature=True,
@@ -129,8 +152,12 @@ def issue(
     if not is_authority:
         extended = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
         builder = builder.add_extension(extended, critical=False)
-    digest = None if isinstance(issuer_key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return builder.sign(issuer_key, digest)
+    row = algorithm or algorithm_for(issuer_key.public_key(), frozenset(ALL_ALGORITHMS))
+    if isinstance(issuer_key, _ISSUED_WITHOUT_DIGEST):
+        return builder.sign(issuer_key, None)
+    digest = _DIGESTS[row.digest if row else "sha256"]
+    pss = padding.PSS(padding.MGF1(digest), digest.digest_size) if row and row.scheme is Scheme.PSS else None
+    return builder.sign(issuer_key, digest, rsa_padding=pss)
 
 
 REQUEST = Payload("request.json", "application/json", b'{"employer":"91510108MA6C00001C","year":2025}')

@@ -184,10 +184,31 @@ def test_cms_that_is_no_cades_baseline_is_refused(
 
 
 @needs_openssl
-def test_rsa_pss_is_refused_by_name_of_its_form(tmp_path: Path) -> None:
-    made = openssl_signs(throwaway_key("RSA"), tmp_path, "-cades", "-keyopt", "rsa_padding_mode:pss")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("rsa_pss_saltlen:20",),
+        ("rsa_pss_saltlen:max",),
+        ("rsa_pss_saltlen:digest", "rsa_mgf1_md:sha1"),
+        ("rsa_pss_saltlen:digest", "rsa_mgf1_md:sha512"),
+    ],
+)
+def test_rsa_pss_with_other_parameters_than_those_of_the_table_is_refused(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    keyopts = [word for each in ("rsa_padding_mode:pss", *options) for word in ("-keyopt", each)]
+    made = openssl_signs(throwaway_key("RSA"), tmp_path, "-cades", "-md", "sha256", *keyopts)
 
-    assert refusal(made).code == "envelope.signature_malformed"
+    assert refusal(made).code == "envelope.algorithm_not_allowed"
+
+
+@needs_openssl
+@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
+def test_rsa_pss_of_openssl_is_verified_here(digest: str, tmp_path: Path) -> None:
+    keyopts = ("-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:digest")
+    made = openssl_signs(throwaway_key("RSA"), tmp_path, "-cades", "-md", digest, *keyopts)
+
+    assert verify_cades(made, CONTENT).algorithm == f"RSA-PSS with SHA-{digest[3:]}"
 
 
 @needs_openssl

@@ -30,6 +30,8 @@ from tests.hub.envelope.signers import (
     NOW,
     REQUEST,
     header_for,
+    issue,
+    new_private_key,
     request_envelope,
     throwaway_key,
 )
@@ -322,8 +324,12 @@ def test_an_envelope_beyond_the_limits_is_not_sealed() -> None:
 
 
 def test_the_key_of_an_algorithm_that_is_not_allowed_signs_nothing() -> None:
+    key = new_private_key("secp256k1")
+    certificate = issue("Weak", key, None, key)
+    weak = replace(throwaway_key(), private_key=key, certificate_chain=(certificate,))
+
     with pytest.raises(EnvelopeError) as refused:
-        request_envelope("P-521")
+        seal_envelope(header_for((REQUEST,)), (REQUEST,), weak)
     assert refused.value.code == "envelope.algorithm_not_allowed"
 
 

@@ -96,7 +96,7 @@ def test_an_approved_certificate_is_believed(
         ("no-member-sign", "trust.wrong_member", "0 organizationIdentifiers"),
         ("wrong-check-sign", "trust.wrong_member", "valid USCC"),
         ("labour-rsa-short", "trust.algorithm_not_allowed", "key"),
-        ("labour-sha1", "trust.algorithm_not_allowed", "sha1"),
+        ("labour-sha1", "trust.algorithm_not_allowed", "SHA-1"),
         ("labour-unreachable", "trust.revocation_unknown", "404"),
         ("labour-silent", "trust.revocation_unknown", "no revocation"),
         ("labour-stranger-ocsp", "trust.revocation_unknown", "revocation"),
