@@ -39,11 +39,15 @@ _STATUS = {
     "registry.subsystem_unknown": 404,
     "registry.service_unknown": 404,
     "registry.access_right_unknown": 404,
+    "registry.certificate_unknown": 404,
+    "registry.certificate_retired": 409,
     "registry.member_inactive": 403,
     "registry.entry_in_use": 409,
     "access.token_unknown": 404,
     "alarm.unknown": 404,
     "trust.revocation_unknown": 503,
+    "trust.certificate_not_registered": 403,
+    "trust.key_of_another_member": 409,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
 

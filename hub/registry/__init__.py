@@ -4,6 +4,9 @@
 Nothing is allowed that is not granted. Every change is recorded with who made it.
 """
 
+from hub.registry.certificate_routes import certificate_routes, view_registration
+from hub.registry.certificates import Fingerprint, RegisteredCertificate, fingerprint_of, read_certificate
+from hub.registry.desk import CertificateDesk, Registration
 from hub.registry.model import (
     ENTRY_TYPES,
     AccessRight,
@@ -29,10 +32,14 @@ __all__ = [
     "AccessRight",
     "AccessRightId",
     "Action",
+    "CertificateDesk",
     "Change",
+    "Fingerprint",
     "Member",
     "MemberStatus",
     "RecordedChange",
+    "RegisteredCertificate",
+    "Registration",
     "Registry",
     "RegistryEntry",
     "Service",
@@ -40,6 +47,10 @@ __all__ = [
     "Subsystem",
     "Title",
     "authorise",
+    "certificate_routes",
+    "fingerprint_of",
     "load_registry_file",
+    "read_certificate",
     "registry_routes",
+    "view_registration",
 ]

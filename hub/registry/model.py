@@ -22,6 +22,7 @@ from hub.identifiers import (
     is_subsystem_id,
     is_uscc,
 )
+from hub.registry.certificates import CertificateIndex, RegisteredCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -150,12 +151,20 @@ class AccessRight:
         return self.valid_from <= on and (self.valid_until is None or on <= self.valid_until)
 
 
-RegistryEntry: TypeAlias = Member | Subsystem | Service | AccessRight
-EntryType: TypeAlias = type[Member] | type[Subsystem] | type[Service] | type[AccessRight]
+RegistryEntry: TypeAlias = Member | Subsystem | Service | AccessRight | RegisteredCertificate
+EntryType: TypeAlias = (
+    type[Member] | type[Subsystem] | type[Service] | type[AccessRight] | type[RegisteredCertificate]
+)
 Kind = TypeVar("Kind", bound=RegistryEntry)
 
 ENTRY_TYPES: Mapping[str, EntryType] = MappingProxyType(
-    {"member": Member, "subsystem": Subsystem, "service": Service, "access-right": AccessRight}
+    {
+        "member": Member,
+        "subsystem": Subsystem,
+        "service": Service,
+        "access-right": AccessRight,
+        "certificate": RegisteredCertificate,
+    }
 )
 """What a registry holds, in an order in which everything named stands before who names it."""
 
@@ -170,11 +179,13 @@ class Snapshot:
         version: the number of the last change in it.
         entries: by the name of their type and their id.
         rights: by consumer and service, in the order of their ids.
+        certificates: by member and use, retired ones too.
     """
 
     version: int = 0
     entries: Mapping[tuple[str, str], RegistryEntry] = field(default_factory=dict)
     rights: Mapping[tuple[SubsystemId, ServiceId], tuple[AccessRight, ...]] = field(default_factory=dict)
+    certificates: CertificateIndex = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[RegistryEntry], version: int) -> Snapshot:
@@ -182,11 +193,14 @@ class Snapshot:
         by_id = {key_of(entry): entry for entry in entries}
         ordered = dict(sorted(by_id.items()))
         rights: dict[tuple[SubsystemId, ServiceId], tuple[AccessRight, ...]] = {}
+        certificates: CertificateIndex = {}
         for entry in ordered.values():
             if isinstance(entry, AccessRight):
                 pair = (entry.consumer, entry.service)
                 rights[pair] = (*rights.get(pair, ()), entry)
-        return cls(version, MappingProxyType(ordered), MappingProxyType(rights))
+            elif isinstance(entry, RegisteredCertificate):
+                certificates.setdefault((entry.member, entry.use), {})[entry.id] = entry
+        return cls(version, MappingProxyType(ordered), MappingProxyType(rights), certificates)
 
     def find(self, kind: type[Kind], entry_id: str) -> Kind | None:
         """Return one entry, or None."""

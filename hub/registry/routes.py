@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from hub.accounts import Principal, Role
 from hub.clock import format_instant
 from hub.errors import RegistryError
+from hub.registry.certificates import RegisteredCertificate
 from hub.registry.model import ENTRY_TYPES, KIND_NAMES, Action, EntryType, RecordedChange, RegistryEntry
 from hub.registry.schemas import read_entry, schema_of, write_entry
 from hub.registry.service import MOST_CHANGES_AT_A_TIME, Registry
@@ -30,6 +31,8 @@ def registry_routes(registry: Registry, authenticate: Callable[..., Principal]) 
     """
     router = APIRouter(prefix="/api/v1", tags=["registry"])
     for name, kind in ENTRY_TYPES.items():
+        if kind is RegisteredCertificate:
+            continue  # They are registered and retired, never edited: see `certificate_routes`.
         _add_reading(router, registry, authenticate, name, kind)
         _add_changing(router, registry, authenticate, name, kind)
 

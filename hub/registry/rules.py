@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hub.errors import AccessError, RegistryError
 from hub.identifiers import member_of, subsystem_of
+from hub.registry.certificates import RegisteredCertificate, require_recognised
 from hub.registry.model import (
     KIND_NAMES,
     AccessRight,
@@ -19,10 +21,11 @@ from hub.registry.model import (
     Subsystem,
     key_of,
 )
+from hub.trust import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
-    from datetime import date
+    from datetime import date, datetime
 
     from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
 
@@ -113,6 +116,8 @@ def require_references(
         case AccessRight():
             require_subsystem(snapshot, entry.consumer)
             require_service(snapshot, entry.service)
+        case RegisteredCertificate():
+            _require_own_key(snapshot, entry)
 
 
 def apply_changes(
@@ -147,6 +152,9 @@ def differences(
 ) -> list[Change]:
     """Return the changes that turn a registry into the wanted one, in an order that can be followed.
 
+    A certificate that is registered stays as it is: who wants it registered, such as a file read at every
+    start, must not bring a retired one back, and what a file does not name is not retired by that.
+
     Args:
         snapshot: the registry as it is.
         wanted: the entries as they should be.
@@ -157,11 +165,64 @@ def differences(
     for entry in wanted:
         keys.add(key_of(entry))
         before = snapshot.entries.get(key_of(entry))
-        if before != entry:
+        if before != entry and not isinstance(before, RegisteredCertificate):
             changes.append(Change(before, entry))
     if removing_others:
-        changes += [Change(entry, None) for key, entry in snapshot.entries.items() if key not in keys]
+        changes += [
+            Change(entry, None)
+            for key, entry in snapshot.entries.items()
+            if key not in keys and not isinstance(entry, RegisteredCertificate)
+        ]
     return changes
+
+
+def registrations(
+    snapshot: Snapshot,
+    wanted: Iterable[RegisteredCertificate],
+    *,
+    signer: RegisteredCertificate | None,
+    at: datetime,
+) -> list[Change]:
+    """Return the changes that register certificates; those that are registered already change nothing.
+
+    Args:
+        snapshot: the registry as it is.
+        wanted: the certificates to register.
+        signer: what signed the message that asks for it, None where an administrator asks. Where its member
+            has no certificate registered yet, it becomes the first one.
+        at: UTC; now.
+
+    Raises:
+        RegistryError: `registry.certificate_retired`, one was registered before and is retired.
+        TrustError: `trust.certificate_not_registered`, the signer does not count.
+    """
+    changes = []
+    entries = list(wanted)
+    if signer is not None:
+        require_recognised(snapshot.certificates, signer.x509, signer.member, signer.use, at)
+        if (signer.member, signer.use) not in snapshot.certificates and signer not in entries:
+            entries.insert(0, signer)
+    for entry in entries:
+        before = snapshot.find(RegisteredCertificate, entry.id)
+        if before is not None and before.retired_because is not None:
+            raise RegistryError("registry.certificate_retired", f"{entry.id}: {before.retired_because}")
+        if before is None:
+            changes.append(Change(None, entry))
+    return changes
+
+
+def retirement(snapshot: Snapshot, fingerprint: str, because: str) -> list[Change]:
+    """Return the change that retires a certificate; none when it is retired already.
+
+    Raises:
+        RegistryError: `registry.certificate_unknown`.
+    """
+    before = snapshot.find(RegisteredCertificate, fingerprint)
+    if before is None:
+        raise RegistryError("registry.certificate_unknown", fingerprint[:64])
+    if before.retired_because is not None:
+        return []
+    return [Change(before, replace(before, retired_because=because))]
 
 
 def removal(snapshot: Snapshot, entry: RegistryEntry) -> list[Change]:
@@ -180,6 +241,15 @@ def _require_unused(snapshot: Snapshot, removed: RegistryEntry) -> None:
         raise RegistryError("registry.entry_in_use", f"{removed.id} is named by {', '.join(users[:5])}")
 
 
+def _require_own_key(snapshot: Snapshot, entry: RegisteredCertificate) -> None:
+    """Refuse a key that speaks for another member: which of the two signed could never be told."""
+    if snapshot.find(Member, entry.member) is None:
+        raise RegistryError("registry.member_unknown", entry.member)
+    for other in snapshot.all_of(RegisteredCertificate):
+        if other.member != entry.member and other.key_sha256 == entry.key_sha256:
+            raise refusal("key_of_another_member", entry.x509)
+
+
 def _names(entry: RegistryEntry, other: RegistryEntry) -> bool:
     match entry, other:
         case Subsystem(), Member():
@@ -190,5 +260,7 @@ def _names(entry: RegistryEntry, other: RegistryEntry) -> bool:
             return entry.consumer == other.id
         case AccessRight(), Service():
             return entry.service == other.id
+        case RegisteredCertificate(), Member():
+            return entry.member == other.id
         case _:
             return False

@@ -7,10 +7,14 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
+from cryptography import x509
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from hub.errors import RegistryError
-from hub.registry.model import ENTRY_TYPES, EntryType, RegistryEntry, key_of
+from hub.errors import HubError, RegistryError, TrustError
+from hub.identifiers import MemberId
+from hub.registry.certificates import RegisteredCertificate, registered
+from hub.registry.model import ENTRY_TYPES, EntryType, Member, RegistryEntry, key_of
+from hub.trust import Use
 from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
@@ -66,7 +70,9 @@ def schema_of(kind: EntryType) -> dict[str, Any]:
 def load_registry_file(path: Path) -> tuple[RegistryEntry, ...]:
     """Read the entries of a registry file.
 
-    It holds four lists: `members`, `subsystems`, `services` and `access_rights`.
+    It holds four lists: `members`, `subsystems`, `services` and `access_rights`. Under a member,
+    `certificates` lists PEM files with the certificates that are registered for its envelopes; paths start
+    at the file's folder.
 
     Raises:
         RegistryError: `registry.file_invalid`; the detail names the file and the place in it, for example
@@ -83,7 +89,7 @@ def load_registry_file(path: Path) -> tuple[RegistryEntry, ...]:
         raise RegistryError("registry.file_invalid", f"{path.name}: unknown list {unknown[0]}")
     seen = set()
     entries = []
-    for place, entry in _read_lists(path.name, content):
+    for place, entry in _read_lists(path, content):
         if key_of(entry) in seen:
             raise RegistryError("registry.file_invalid", f"{place}.id: {entry.id} is there twice")
         seen.add(key_of(entry))
@@ -91,17 +97,35 @@ def load_registry_file(path: Path) -> tuple[RegistryEntry, ...]:
     return tuple(entries)
 
 
-def _read_lists(file_name: str, content: Mapping[str, list[object]]) -> Iterator[tuple[str, RegistryEntry]]:
+def _read_lists(file: Path, content: Mapping[str, list[object]]) -> Iterator[tuple[str, RegistryEntry]]:
     for name, kind in _LISTS.items():
         for number, row in enumerate(content.get(name, [])):
-            place = f"{file_name}: {name}[{number}]"
+            place = f"{file.name}: {name}[{number}]"
             if not isinstance(row, dict):
                 raise RegistryError("registry.file_invalid", f"{place}: not a mapping")
+            fields = dict(row)
+            pem_files = fields.pop("certificates", []) if kind is Member else []
             try:
-                yield place, read_entry(kind, json.dumps(row, default=_write_date))
-            except (RegistryError, TypeError) as exc:
-                detail = exc.detail if isinstance(exc, RegistryError) else str(exc)
+                entry = read_entry(kind, json.dumps(fields, default=_write_date))
+                yield place, entry
+                for each in _read_certificates(file.parent, MemberId(entry.id), pem_files):
+                    yield f"{place}.certificates", each
+            except (RegistryError, TrustError, TypeError) as exc:
+                detail = exc.detail if isinstance(exc, HubError) else str(exc)
                 raise RegistryError("registry.file_invalid", f"{place}.{detail}") from exc
+
+
+def _read_certificates(folder: Path, member: MemberId, names: object) -> Iterator[RegisteredCertificate]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RegistryError("registry.file_invalid", "certificates: not a list of PEM files")
+    for name in names:
+        try:
+            # A chain's file will do: the member's own certificate is the first in it.
+            first = x509.load_pem_x509_certificates((folder / name).read_bytes())[0]
+        except (OSError, ValueError) as exc:
+            detail = f"certificates: {name} holds no readable PEM certificate"
+            raise RegistryError("registry.file_invalid", detail) from exc
+        yield registered(first, member, Use.ENVELOPE)
 
 
 def _write_date(value: object) -> str:

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING
 from hub.errors import RegistryError
 from hub.identifiers import member_of
 from hub.registry import rules, store
+from hub.registry.certificates import require_recognised
 from hub.registry.model import KIND_NAMES, Change, Kind, RecordedChange, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
-    from datetime import date
+    from datetime import date, datetime
 
+    from cryptography import x509
     from sqlalchemy import Connection, Engine
 
     from hub.clock import Clock
     from hub.database import Writer
     from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
+    from hub.registry.certificates import RegisteredCertificate
     from hub.registry.model import AccessRight, Member, RegistryEntry, Service, Subsystem
+    from hub.trust import Use
 
 MOST_CHANGES_AT_A_TIME = 500
 
@@ -107,6 +111,18 @@ class Registry:
         rights = self._snapshot.rights.get((consumer, service), ())
         return rules.authorise(rights, consumer, service, purpose_item, on)
 
+    def require_recognised(
+        self, certificate: x509.Certificate, member: MemberId, use: Use, at: datetime
+    ) -> None:
+        """Refuse a certificate that does not count for its member, though an authority vouches for it.
+
+        Asked for every message, on the event loop: it looks into memory and nowhere else.
+
+        Raises:
+            TrustError: `trust.certificate_not_registered`.
+        """
+        require_recognised(self._snapshot.certificates, certificate, member, use, at)
+
     def require_entry(self, kind: type[Kind], entry_id: str) -> Kind:
         """Return one entry, whatever its member's status.
 
@@ -139,6 +155,43 @@ class Registry:
             RegistryError: `registry.entry_in_use`.
         """
         return self._change(by, lambda now: rules.removal(now, entry))
+
+    def register(
+        self,
+        certificates: Iterable[RegisteredCertificate],
+        *,
+        by: str,
+        signer: RegisteredCertificate | None = None,
+    ) -> list[RecordedChange]:
+        """Register certificates together or not at all; those that are registered already change nothing.
+
+        Whether they may be believed is for `CertificateDesk` to find out before.
+
+        Args:
+            certificates: to be registered.
+            by: the subject of the account that asks, or the message.
+            signer: what signed the message; it must count, and is registered too where its member has none.
+
+        Raises:
+            RegistryError: `registry.certificate_retired`; `registry.member_unknown`.
+            TrustError: `trust.key_of_another_member`, `trust.certificate_not_registered`.
+        """
+        entries = tuple(certificates)
+        at = self._clock.now()
+        return self._change(by, lambda now: rules.registrations(now, entries, signer=signer, at=at))
+
+    def retire(self, fingerprint: str, because: str, *, by: str) -> list[RecordedChange]:
+        """Let a certificate count no longer; nothing when it is retired already.
+
+        Raises:
+            RegistryError: `registry.certificate_unknown`.
+        """
+        return self._change(by, lambda now: rules.retirement(now, fingerprint, because))
+
+    def changes_of(self, entry: RegistryEntry) -> tuple[RecordedChange, ...]:
+        """Return all recorded changes of one entry, oldest first."""
+        with self._engine.connect() as connection:
+            return store.read_changes_of(connection, entry)
 
     def plan(self, wanted: Iterable[RegistryEntry], *, removing_others: bool = False) -> list[Change]:
         """Return what `apply` would change now.

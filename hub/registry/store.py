@@ -33,7 +33,7 @@ registry_changes = Table(
     Column("at", String(24), nullable=False),
     Column("by", String(100), nullable=False),
     Column("kind", String(20), nullable=False),
-    Column("id", String(120), nullable=False),
+    Column("id", String(120), nullable=False, index=True),
     Column("before", Text),
     Column("after", Text),
 )
@@ -93,6 +93,13 @@ def read_changes(connection: Connection, after: int, limit: int) -> tuple[Record
     query = select(registry_changes).where(registry_changes.c.sequence > after)
     rows = connection.execute(query.order_by(registry_changes.c.sequence).limit(limit))
     return tuple(_recorded(row) for row in rows)
+
+
+def read_changes_of(connection: Connection, entry: RegistryEntry) -> tuple[RecordedChange, ...]:
+    """Return all changes of one entry, oldest first."""
+    is_it = (registry_changes.c.kind == KIND_NAMES[type(entry)]) & (registry_changes.c.id == entry.id)
+    query = select(registry_changes).where(is_it).order_by(registry_changes.c.sequence)
+    return tuple(_recorded(row) for row in connection.execute(query))
 
 
 def _body(entry: RegistryEntry | None) -> str | None:

@@ -34,6 +34,7 @@ from hub.trust.model import (
 )
 from hub.trust.names import describe, member_of_certificate
 from hub.trust.ports import RevocationSource, SigningKey, TrustLists
+from hub.trust.possession import prove_possession, require_possession
 from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, OnlineRevocation, StoredRevocation
@@ -79,8 +80,10 @@ __all__ = [
     "key_problem",
     "load_trust_list",
     "member_of_certificate",
+    "prove_possession",
     "public_key_of",
     "refusal",
+    "require_possession",
     "sign",
     "signature_problem",
     "signing_function",
