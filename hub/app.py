@@ -23,15 +23,25 @@ from hub.exchange import (
     Archive,
     Courier,
     HttpCourier,
+    OwnCourier,
+    OwnService,
     Pipeline,
     Recorder,
+    RegistrationService,
+    WithdrawalService,
     exchange_routes,
     release_interrupted,
 )
-from hub.identifiers import SubsystemId
+from hub.identifiers import ServiceId, SubsystemId
 from hub.messagelog import MessageLog, NoteSigner, load_log_key
 from hub.problems import install_problems
-from hub.registry import Registry, load_registry_file, registry_routes
+from hub.registry import (
+    CertificateDesk,
+    Registry,
+    certificate_routes,
+    load_registry_file,
+    registry_routes,
+)
 from hub.trust import OnlineRevocation, Validator, load_trust_list
 
 if TYPE_CHECKING:
@@ -55,6 +65,7 @@ class Hub:
     accounts: Accounts
     alarms: Alarms
     registry: Registry
+    certificates: CertificateDesk
     log: MessageLog
     pipeline: Pipeline
     desk: EvidenceDesk
@@ -107,16 +118,19 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
     archive = Archive(engine)
     courier = courier or HttpCourier()
+    validator = Validator(load_trust_list(settings.trust_list), OnlineRevocation())
+    certificates = CertificateDesk(registry, validator, clock)
+    party = Party(SubsystemId(settings.subsystem), key)
+    own_services = _own_services(certificates, party.subsystem, clock)
     pipeline = Pipeline(
         registry=registry,
         contracts=contracts,
-        validator=Validator(load_trust_list(settings.trust_list), OnlineRevocation()),
-        courier=courier,
-        recorder=Recorder(
-            log=log, writer=writer, party=Party(SubsystemId(settings.subsystem), key), clock=clock
-        ),
+        validator=validator,
+        courier=OwnCourier(own_services, party, clock, beyond=courier),
+        recorder=Recorder(log=log, writer=writer, party=party, clock=clock),
         clock=clock,
         limits=Limits(),
+        own_services=own_services,
     )
     desk = EvidenceDesk(
         engine=engine, writer=writer, registry=registry, contracts=contracts, archive=archive, clock=clock
@@ -127,6 +141,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         accounts=Accounts(engine, writer, clock),
         alarms=alarms,
         registry=registry,
+        certificates=certificates,
         log=log,
         pipeline=pipeline,
         desk=desk,
@@ -134,6 +149,11 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         courier=courier,
         registry_file=settings.registry,
     )
+
+
+def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict[ServiceId, OwnService]:
+    services: tuple[OwnService, ...] = (RegistrationService(desk, hub, clock), WithdrawalService(desk, hub))
+    return {each.service.id: each for each in services}
 
 
 def build_app(hub: Hub) -> FastAPI:
@@ -169,6 +189,7 @@ def build_app(hub: Hub) -> FastAPI:
     )
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
     app.include_router(registry_routes(hub.registry, authenticate))
+    app.include_router(certificate_routes(hub.certificates, authenticate))
     app.include_router(alarm_routes(hub.alarms, authenticate))
 
     @app.get("/healthz", tags=["operation"])

@@ -2,8 +2,10 @@
 """The synchronous exchange: every message takes the steps of `pipeline.py`, in that order."""
 
 from hub.exchange.archive import Archive
+from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService, WithdrawalService
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
+from hub.exchange.own import OwnCourier, OwnService
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
@@ -11,6 +13,7 @@ from hub.exchange.routes import exchange_routes
 from hub.exchange.store import release_interrupted
 
 __all__ = [
+    "CERTIFICATES_PURPOSE",
     "EARLIER_RECEIPT_NAME",
     "RECEIPT_HEADER",
     "Archive",
@@ -19,8 +22,12 @@ __all__ = [
     "ExchangeState",
     "HttpCourier",
     "Outcome",
+    "OwnCourier",
+    "OwnService",
     "Pipeline",
     "Recorder",
+    "RegistrationService",
+    "WithdrawalService",
     "exchange_routes",
     "release_interrupted",
 ]

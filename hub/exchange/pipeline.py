@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +36,22 @@ from hub.exchange.model import (
     advance,
 )
 from hub.identifiers import member_of, subsystem_of
+from hub.registry import authorise
 from hub.trust import Use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from cryptography import x509
+
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.envelope import Header, Signature
+    from hub.exchange.own import OwnService
     from hub.exchange.ports import Courier
     from hub.exchange.recorder import Recorder
-    from hub.identifiers import ContractId
+    from hub.identifiers import ContractId, MemberId, ServiceId
     from hub.registry import Registry
     from hub.trust import ValidatedPath, Validator
 
@@ -57,7 +61,11 @@ _logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """The steps, and what they need."""
+    """The steps, and what they need.
+
+    Attributes:
+        own_services: what the hub answers by itself, by id; the courier has to know them too.
+    """
 
     registry: Registry
     contracts: Mapping[ContractId, Contract]
@@ -66,6 +74,7 @@ class Pipeline:
     recorder: Recorder
     clock: Clock
     limits: Limits
+    own_services: Mapping[ServiceId, OwnService] = field(default_factory=dict)
 
     @property
     def steps(self) -> tuple[Callable[[Any], Any], ...]:
@@ -137,17 +146,18 @@ class Pipeline:
         header = stage.request.header
         if header.service is None or header.purpose is None:
             raise TypeError("an opened request has a service and a purpose")
-        service = self.registry.require_service(header.service)
+        own = self.own_services.get(header.service)
+        service = own.service if own else self.registry.require_service(header.service)
         if header.recipient != subsystem_of(header.service):
             raise ExchangeError("exchange.wrong_recipient", f"{header.recipient} for {header.service}")
         if header.contract != service.contract:
             raise ExchangeError("exchange.contract_mismatch", f"the service keeps to {service.contract}")
-        right = self.registry.authorise(
-            consumer=header.sender,
-            service=header.service,
-            purpose_item=header.purpose.item,
-            on=day_in_china(stage.received_at),
-        )
+        asked = (header.sender, header.service, header.purpose.item, day_in_china(stage.received_at))
+        if own:
+            self.registry.require_subsystem(header.sender)
+            right = authorise((own.right_of(header.sender),), *asked)
+        else:
+            right = self.registry.authorise(*asked)
         return advance(stage, Authorised, service=service, right=right)
 
     def check_request(self, stage: Authorised) -> Checked:
@@ -210,7 +220,17 @@ class Pipeline:
         if path.member_id != member_of(header.sender):
             raise TrustError("trust.wrong_member", f"{path.member_id} signed for {header.sender}")
         self.registry.require_active_member(path.member_id)
+        await self._recognise(path.leaf, path.member_id, at)
         return path
+
+    async def _recognise(self, certificate: x509.Certificate, member: MemberId, at: datetime) -> None:
+        """Hold a believed certificate to those its member has registered."""
+        try:
+            self.registry.require_recognised(certificate, member, Use.ENVELOPE, at)
+        except TrustError:
+            # It may have been registered a moment ago, through another process.
+            await asyncio.to_thread(self.registry.refresh)
+            self.registry.require_recognised(certificate, member, Use.ENVELOPE, at)
 
 
 def _media_types(header: Header) -> dict[str, str]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.errors import RegistryError
-from hub.identifiers import MemberId  # noqa: TC001 - pydantic reads it at run time
+from hub.identifiers import MemberId
 from hub.trust import Use, member_of_certificate, refusal
 
 if TYPE_CHECKING:

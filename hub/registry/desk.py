@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.errors import RegistryError, TrustError
-from hub.identifiers import MemberId
 from hub.registry.certificates import RegisteredCertificate, registered
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from hub.clock import Clock
+    from hub.identifiers import MemberId
     from hub.registry.service import Registry
     from hub.trust import Use, Validator
 

@@ -3,7 +3,7 @@
 
 Without it a member could have another's certificate, or anybody's it found in a log, entered as its own.
 
-Source: RFC 4211 section 4.1 (proof of possession of a signature key); docs/protocols/registration.md section 4.
+Source: RFC 4211 section 4.1 (proof of possession of a signature key); PR-REG section 4.
 """
 
 from __future__ import annotations

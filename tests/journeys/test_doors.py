@@ -97,6 +97,15 @@ for kind in ("member", "subsystem", "service", "access-right"):
         ("DELETE", each, f"/api/v1/{kind}s/nothing", None, ADMINISTRATOR),
     ]
 
+CERTIFICATE = "/api/v1/certificates/{fingerprint}"
+A_CERTIFICATE = f"/api/v1/certificates/{'0' * 64}"
+DOORS += [
+    ("GET", "/api/v1/certificates", "/api/v1/certificates", None, ANYBODY),
+    ("GET", CERTIFICATE, A_CERTIFICATE, None, ANYBODY),
+    ("PUT", CERTIFICATE, A_CERTIFICATE, {}, ADMINISTRATOR),
+    ("DELETE", CERTIFICATE, A_CERTIFICATE, None, ADMINISTRATOR),
+]
+
 doors = pytest.mark.parametrize(
     ("method", "path", "body", "allowed"),
     [(method, path, body, allowed) for method, _, path, body, allowed in DOORS],

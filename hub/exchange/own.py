@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services the hub itself answers, as its own subsystem `hub`.
+
+They are asked like any other service: by a signed request that is checked, logged and receipted, with an
+answer that is signed, logged and receipted too. They stand in no registry, and nobody grants a right to them:
+each service says here whom it answers.
+
+Source: docs/protocols/registration.md section 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from hub.canonical import encode_canonical
+from hub.envelope import Kind, Payload, describe_fault, reply_to, write_fault
+from hub.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from hub.clock import Clock
+    from hub.envelope import Envelope, Party
+    from hub.exchange.ports import Courier
+    from hub.identifiers import ServiceId, SubsystemId
+    from hub.registry import AccessRight, Service
+
+_logger = structlog.get_logger(__name__)
+
+
+class OwnService(Protocol):
+    """Something the hub answers by itself."""
+
+    @property
+    def service(self) -> Service:
+        """What it is called, and its contract."""
+        ...
+
+    def right_of(self, consumer: SubsystemId) -> AccessRight:
+        """Return the right that every registered subsystem of an active member has."""
+        ...
+
+    def answer(self, request: Envelope) -> Mapping[str, Any]:
+        """Return `response.json` for a request that has passed every check of the exchange.
+
+        It may be asked twice with one request, when the hub was stopped in between.
+
+        Raises:
+            HubError: becomes a signed fault.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class OwnCourier:
+    """Answers the hub's own services, and hands all other requests on.
+
+    Attributes:
+        services: by their ids.
+        party: the hub, which signs the answers.
+        beyond: carries what is for the departments.
+    """
+
+    services: Mapping[ServiceId, OwnService]
+    party: Party
+    clock: Clock
+    beyond: Courier
+
+    async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
+        """Answer a request, or have it answered."""
+        own = self.services.get(service.id)
+        if own is None:
+            return await self.beyond.deliver(request, receipt, service)
+        # It may ask the network about a certificate, and waits for the database.
+        return await asyncio.to_thread(self._answer, own, request)
+
+    def _answer(self, own: OwnService, request: Envelope) -> bytes:
+        try:
+            payload = Payload("response.json", "application/json", encode_canonical(own.answer(request)))
+            kind = Kind.RESPONSE
+        except HubError as error:
+            _logger.info("exchange.own_service_refused", service=own.service.id, code=error.code)
+            payload, kind = write_fault(describe_fault(error)), Kind.FAULT
+        return reply_to(request, kind, (payload,), party=self.party, now=self.clock.now()).raw
