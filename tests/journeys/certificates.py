@@ -53,7 +53,7 @@ def registration(
     proof = proof or prove_possession(key, MemberId(member or member_of(sender)), message_id)
     chain = [b64encode(each.public_bytes(Encoding.DER)).decode() for each in key.certificate_chain]
     content = {"use": "envelope", "chain": chain, "possession": b64encode(proof).decode()}
-    return asking(world, REGISTRATION, content, signed_by, sender, message_id)
+    return _asking(world, REGISTRATION, content, signed_by=signed_by, sender=sender, message_id=message_id)
 
 
 def withdrawal(
@@ -61,13 +61,15 @@ def withdrawal(
 ) -> Envelope:
     """Ask for the withdrawal of a label's certificate."""
     content = {"certificate_sha256": fingerprint(world, label), "because": because}
-    return asking(world, WITHDRAWAL, content, signed_by, sender, new_message_id(SystemClock().now()))
+    message_id = new_message_id(SystemClock().now())
+    return _asking(world, WITHDRAWAL, content, signed_by=signed_by, sender=sender, message_id=message_id)
 
 
-def asking(
+def _asking(
     world: World,
     service: ServiceId,
     content: dict[str, object],
+    *,
     signed_by: str,
     sender: SubsystemId,
     message_id: MessageId,
