@@ -157,7 +157,7 @@ def test_every_command_shown_exists_with_its_options(page: Path) -> None:
         words = shlex.split(line.strip(), comments=True) if "heliograph " in line else []
         if not words or not words[0].endswith("heliograph"):
             continue
-        name = next((" ".join(words[1:n]) for n in (3, 2) if " ".join(words[1:n]) in commands()), None)
+        name = next((" ".join(words[1:n]) for n in (4, 3, 2) if " ".join(words[1:n]) in commands()), None)
         assert name is not None, f"no command: {line}"
         known = {option for parameter in commands()[name].params for option in parameter.opts}
         for word in words:

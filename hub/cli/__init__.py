@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 
 def main() -> None:
     """Run the command line; a refusal is one line with its code and cure, and exit code 1."""
-    from hub.cli import administration, alarms, evidence, messages, serving, trust, verifying
+    from hub.cli import administration, alarms, certificates, evidence, messages, serving, trust, verifying
     from hub.errors import HubError
 
     serving.add_to(app)
@@ -37,6 +37,7 @@ def main() -> None:
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")
     app.add_typer(administration.accounts, name="accounts")
+    administration.registry.add_typer(certificates.app, name="certificates")
     app.add_typer(administration.registry, name="registry")
     app.add_typer(administration.log, name="log")
     app.add_typer(trust.app, name="trust")

@@ -26,7 +26,8 @@ Config = Annotated[Path | None, typer.Option(help="The hub's YAML file; see docs
 
 
 @contextmanager
-def _hub(config: Path | None) -> Iterator[Hub]:
+def beside_hub(config: Path | None) -> Iterator[Hub]:
+    """Open the hub's parts beside the process that serves."""
     from hub.app import build_hub
     from hub.settings import load_settings
 
@@ -58,7 +59,7 @@ def issue(
         roles=frozenset(role),
         subsystem=SubsystemId(subsystem) if subsystem else None,
     )
-    with _hub(config) as hub:
+    with beside_hub(config) as hub:
         typer.echo(hub.accounts.issue(principal, timedelta(days=days)).secret)
 
 
@@ -74,7 +75,7 @@ def plan_registry(
     """
     from hub.registry import load_registry_file
 
-    with _hub(config) as hub:
+    with beside_hub(config) as hub:
         changes = [str(change) for change in hub.registry.plan(load_registry_file(file))]
     if as_json:
         print_json(changes)
@@ -93,7 +94,7 @@ def apply_registry(
     """
     from hub.registry import load_registry_file
 
-    with _hub(config) as hub:
+    with beside_hub(config) as hub:
         changes = hub.registry.apply(load_registry_file(file), by="command line")
     typer.echo(f"{len(changes)} changes applied.")
 
@@ -104,7 +105,7 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
 
     Example: heliograph log check
     """
-    with _hub(config) as hub:
+    with beside_hub(config) as hub:
         size = hub.log.check()
         checkpoint = hub.log.checkpoint()
     if as_json:

@@ -48,7 +48,7 @@ def require_possession(
     algorithm = algorithm_for(key)
     if algorithm is None:
         raise refusal("possession_unproven", certificate, at, why="the key has no allowed algorithm")
-    if not is_signature_valid(key, algorithm.digest, proof, _statement(certificate, member, message)):
+    if not is_signature_valid(key, algorithm, proof, _statement(certificate, member, message)):
         raise refusal(
             "possession_unproven",
             certificate,

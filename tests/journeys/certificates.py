@@ -21,6 +21,8 @@ from tests.journeys.departments import EMPLOYMENT
 from tests.journeys.world import PURPOSE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hub.envelope import Envelope
     from hub.identifiers import MessageId, SubsystemId
     from hub.trust import SigningKey
@@ -52,7 +54,7 @@ def registration(
     message_id = message_id or new_message_id(SystemClock().now())
     proof = proof or prove_possession(key, MemberId(member or member_of(sender)), message_id)
     chain = [b64encode(each.public_bytes(Encoding.DER)).decode() for each in key.certificate_chain]
-    content = {"use": "envelope", "chain": chain, "possession": b64encode(proof).decode()}
+    content: dict[str, object] = {"use": "envelope", "chain": chain, "possession": b64encode(proof).decode()}
     return _asking(world, REGISTRATION, content, signed_by=signed_by, sender=sender, message_id=message_id)
 
 
@@ -68,13 +70,13 @@ def withdrawal(
 def _asking(
     world: World,
     service: ServiceId,
-    content: dict[str, object],
+    content: Mapping[str, object],
     *,
     signed_by: str,
     sender: SubsystemId,
     message_id: MessageId,
 ) -> Envelope:
-    payload = Payload("request.json", "application/json", rfc8785.dumps(content))  # type: ignore[arg-type]  # JSON
+    payload = Payload("request.json", "application/json", rfc8785.dumps(dict(content)))  # type: ignore[arg-type]  # JSON
     return world.request(
         service,
         sender=sender,
