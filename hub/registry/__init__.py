@@ -4,9 +4,9 @@
 Nothing is allowed that is not granted. Every change is recorded with who made it.
 """
 
-from hub.registry.certificate_routes import certificate_routes, view_registration
 from hub.registry.certificates import Fingerprint, RegisteredCertificate, fingerprint_of, read_certificate
 from hub.registry.desk import CertificateDesk, Registration
+from hub.registry.desk_routes import certificate_routes, view_registration
 from hub.registry.model import (
     ENTRY_TYPES,
     AccessRight,

@@ -12,6 +12,7 @@ from adapters.entry import OutcomeCode
 from hub.alarms import alarm_kinds
 from hub.errors import error_kinds
 from hub.registry import ENTRY_TYPES
+from hub.trust.refusals import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ NO_CODES = frozenset(
         "alarm.raised",
         "exchange.failed",
         "exchange.interrupted",
+        "exchange.own_service_refused",
         "exchange.refused",
         "registry.not_refreshed",
         "registry.yaml",
@@ -71,5 +73,5 @@ def test_every_code_used_stands_in_the_table() -> None:
 
 
 def test_every_row_of_the_table_is_used() -> None:
-    used = set(used_codes()) | COMPUTED
+    used = set(used_codes()) | COMPUTED | {reason.code for reason in reasons().values()}
     assert sorted(set(error_kinds()) - used) == []
