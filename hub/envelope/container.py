@@ -27,12 +27,14 @@ from hub.envelope.model import (
 )
 from hub.envelope.zipform import Member, read_zip, write_zip
 from hub.errors import EnvelopeError
+from hub.trust import DEFAULT_ALGORITHMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from hub.envelope.model import Header, Payload, Signature
-    from hub.trust import SigningKey
+    from hub.trust import SignatureAlgorithm, SigningKey
 
 _MIMETYPE = Member("mimetype", CONTAINER_MEDIA_TYPE.encode("ascii"))
 _FOLDER = "payload/"
@@ -95,15 +97,21 @@ def assemble_envelope(raw: bytes, header: Header, members: Sequence[Member]) -> 
     return Envelope(raw, header, payloads, contents[-2], contents[-1])
 
 
-def verify_signature(envelope: Envelope) -> Signature:
+def verify_signature(
+    envelope: Envelope, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
+) -> Signature:
     """Check an opened envelope's signature; its certificate is still to be believed or not.
+
+    Args:
+        envelope: opened before.
+        allowed: the rows of the table of algorithms that the policy for envelopes allows.
 
     Raises:
         EnvelopeError: the signature does not hold, is not in the one form allowed, or was made at another
             time than the header states.
     """
     stated_at = envelope.header.sent_at.replace(microsecond=0)
-    return verify_canonical_cades(envelope.signature, envelope.manifest, stated_at)
+    return verify_canonical_cades(envelope.signature, envelope.manifest, stated_at, allowed)
 
 
 def _manifest_of(header: Header, header_bytes: bytes) -> bytes:

@@ -37,7 +37,8 @@ PURPOSE = Purpose(
     official="王敏",
     post="审核岗",
 )
-ALGORITHMS = ("P-256", "P-384", "RSA", "Ed25519")
+ALGORITHMS = tuple(row.id for row in ALL_ALGORITHMS if row.is_default)
+BY_POLICY = tuple(row.id for row in ALL_ALGORITHMS if not row.is_default)
 _DIGESTS: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from asn1crypto import algos as asn1_algos
 from asn1crypto import cms as asn1_cms
 from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -24,20 +29,21 @@ from pyhanko_certvalidator.registry import CertificateRegistry
 from hub.envelope import verify_cades
 from hub.envelope.cades import sign_manifest, verify_canonical_cades
 from hub.errors import EnvelopeError
-from tests.hub.envelope.signers import ALGORITHMS, NOW, issue, new_private_key, throwaway_key
+from hub.trust import ALGORITHMS as ALL_ALGORITHMS
+from hub.trust import DEFAULT_ALGORITHMS, algorithm_named
+from tests.hub.envelope.signers import ALGORITHMS, BY_POLICY, NOW, issue, new_private_key, throwaway_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from cryptography import x509
 
     from tests.hub.envelope.signers import ThrowawayKey
 
 CONTENT = b"<asic:ASiCManifest/>"
 SIGNED_AT = NOW.replace(microsecond=0)
 # openssl 3.0 cannot hash for Ed25519 in CMS; pyHanko stands for it alone there.
-OPENSSL_ALGORITHMS = ("P-256", "P-384", "RSA")
+OPENSSL_ALGORITHMS = tuple(name for name in ALGORITHMS if name != "ed25519")
+ALL = frozenset(ALL_ALGORITHMS)
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -136,7 +142,7 @@ def test_pyhanko_verifies_what_is_signed_here(algorithm: str) -> None:
 
 @needs_openssl
 @pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
-@pytest.mark.parametrize("algorithm", OPENSSL_ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ["P-256", "P-384", "RSA"])
 def test_what_openssl_signs_is_verified_here(algorithm: str, digest: str, tmp_path: Path) -> None:
     key = throwaway_key(algorithm)
     made = openssl_signs(key, tmp_path, "-cades", "-md", digest)
@@ -151,7 +157,14 @@ def test_what_openssl_signs_is_verified_here(algorithm: str, digest: str, tmp_pa
 
 @pytest.mark.parametrize(
     ("algorithm", "digest"),
-    [("P-256", "sha256"), ("P-256", "sha512"), ("P-384", "sha384"), ("RSA", "sha256"), ("Ed25519", "sha512")],
+    [
+        ("P-256", "sha256"),
+        ("P-256", "sha512"),
+        ("P-384", "sha384"),
+        ("P-521", "sha512"),
+        ("RSA", "sha256"),
+        ("Ed25519", "sha512"),
+    ],
 )
 def test_what_pyhanko_signs_is_verified_here(algorithm: str, digest: str) -> None:
     made = pyhanko_signs(throwaway_key(algorithm), digest, PdfCMSSignedAttributes(signing_time=SIGNED_AT))
@@ -257,7 +270,7 @@ def test_ecdsa_with_the_higher_s_is_refused_on_the_wire_though_it_verifies() -> 
     assert canonical_refusal(twin).code == "envelope.signature_not_canonical"
 
 
-@pytest.mark.parametrize("algorithm", ["P-256", "P-384"])
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name.startswith("ecdsa-")])
 def test_every_ecdsa_signature_made_here_has_the_lower_s(algorithm: str) -> None:
     for _ in range(20):
         assert verify_canonical_cades(signed(algorithm), CONTENT, SIGNED_AT).signed_at == SIGNED_AT
@@ -394,3 +407,83 @@ def test_signing_times_after_2049_are_written_as_generalized_time() -> None:
 
     assert b"\x18\x0f20500301080000Z" in signature
     assert verify_canonical_cades(signature, CONTENT, late).signed_at == late
+
+
+@pytest.mark.parametrize("algorithm", BY_POLICY)
+def test_an_algorithm_that_is_off_signs_and_verifies_only_where_a_policy_names_it(algorithm: str) -> None:
+    made, row = signed(algorithm), algorithm_named(algorithm)
+    allowed = DEFAULT_ALGORITHMS | {row}
+
+    for _ in range(2):  # The second time the signer has been met before.
+        assert verify_canonical_cades(made, CONTENT, SIGNED_AT, allowed).algorithm == row.name
+        assert canonical_refusal(made).code == "envelope.algorithm_not_allowed"
+    assert verify_cades(made, CONTENT, allowed).chain == throwaway_key(algorithm).certificate_chain
+    assert refusal(made).code == "envelope.algorithm_not_allowed"
+    others = DEFAULT_ALGORITHMS | {algorithm_named(name) for name in BY_POLICY if name != algorithm}
+    with pytest.raises(EnvelopeError) as refused:
+        verify_cades(made, CONTENT, others)
+    assert refused.value.code == "envelope.algorithm_not_allowed"
+
+
+@pytest.mark.parametrize("algorithm", [name for name in BY_POLICY if name.startswith("ml-dsa")])
+def test_ml_dsa_is_written_as_its_standard_says(algorithm: str) -> None:
+    """Read by asn1crypto and verified with the key alone: RFC 9882 sections 3.1 to 3.3."""
+    key = throwaway_key(algorithm)
+    read = asn1_cms.ContentInfo.load(signed(algorithm), strict=True)["content"]
+    info = read["signer_infos"][0]
+
+    assert read["version"].native == info["version"].native == "v1"
+    assert read["digest_algorithms"].native == [{"algorithm": "sha512", "parameters": None}]
+    assert info["digest_algorithm"].native == {"algorithm": "sha512", "parameters": None}
+    arc = {"44": 17, "65": 18, "87": 19}[algorithm[-2:]]
+    named = x509.ObjectIdentifier(f"2.16.840.1.101.3.4.3.{arc}")
+    assert info["signature_algorithm"].dump() == b"\x30\x0b" + asn1.encode_der(named)
+    by_type = {each["type"].native: each["values"][0].native for each in info["signed_attrs"]}
+    assert by_type["message_digest"] == hashlib.sha512(CONTENT).digest()
+    assert by_type["content_type"] == read["encap_content_info"]["content_type"].native == "data"
+    attributes = info["signed_attrs"].untag().dump(force=True)
+    assert attributes[:1] == b"\x31"
+    key.private_key.public_key().verify(info["signature"].native, attributes)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, *BY_POLICY])
+def test_bytes_flipped_in_a_signature_are_refused_whatever_its_algorithm(algorithm: str) -> None:
+    made = signed(algorithm)
+    assert verify_canonical_cades(made, CONTENT, SIGNED_AT, ALL).signed_at == SIGNED_AT
+
+    # Every byte of the frame, and a sample of the rest, closer where the value lies.
+    for position in {*range(64), *range(64, len(made), 13), *range(len(made) - 600, len(made), 5)}:
+        flipped = bytearray(made)
+        flipped[position] ^= 1 << (position % 8)
+        with pytest.raises(EnvelopeError):
+            verify_canonical_cades(bytes(flipped), CONTENT, SIGNED_AT, ALL)
+
+
+@pytest.mark.parametrize("algorithm", ["rsa-pss-sha256", "ml-dsa-65", "P-256"])
+def test_a_signer_who_signs_twice_makes_two_signatures_that_both_hold(algorithm: str) -> None:
+    first, second = signed(algorithm), signed(algorithm)
+
+    assert first != second
+    for made in (first, second):
+        assert verify_canonical_cades(made, CONTENT, SIGNED_AT, ALL).signed_at == SIGNED_AT
+
+
+def test_pss_parameters_in_another_form_hold_but_are_refused_on_the_wire() -> None:
+    """The digests' NULL left out: the same meaning, and bytes that nobody signed."""
+    row = algorithm_named("rsa-pss-sha256")
+    made = signed(row.id)
+
+    for form in row.read_as_well:
+        original = asn1_cms.ContentInfo.load(made)
+        info = original["content"]["signer_infos"][0]
+        info["signature_algorithm"] = asn1_algos.SignedDigestAlgorithm.load(form)
+        twin = original.dump(force=True)
+        assert verify_cades(twin, CONTENT).algorithm == row.name
+        assert canonical_refusal(twin).code == "envelope.signature_not_canonical"
+
+
+def test_one_key_may_sign_with_each_of_its_rows() -> None:
+    key = throwaway_key("RSA")
+    for row in (row for row in ALL_ALGORITHMS if row.key == "RSA"):
+        made = sign_manifest(CONTENT, replace(key, algorithm=row), SIGNED_AT)
+        assert verify_canonical_cades(made, CONTENT, SIGNED_AT).algorithm == row.name
