@@ -33,11 +33,12 @@ from hub.trust.model import (
     ValidatedPath,
 )
 from hub.trust.names import describe, member_of_certificate
+from hub.trust.online import OnlineRevocation
 from hub.trust.ports import RevocationSource, SigningKey, TrustLists
 from hub.trust.possession import prove_possession, require_possession
 from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
-from hub.trust.revocation import HeldRevocation, OnlineRevocation, StoredRevocation
+from hub.trust.revocation import HeldRevocation, StoredRevocation
 from hub.trust.trustlist import load_trust_list
 from hub.trust.validation import Validator
 

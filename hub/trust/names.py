@@ -6,13 +6,17 @@ Source: ETSI EN 319 412-1 clause 5.1.4 (the legal person semantics identifier in
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from functools import lru_cache
+
 from cryptography import x509
 
 from hub.errors import TrustError
 from hub.identifiers import MemberId, is_uscc
 from hub.trust.description import describe
 
-__all__ = ["describe", "member_of_certificate"]
+__all__ = ["comparable_name", "describe", "member_of_certificate"]
 
 _LEGAL_PERSON = "NTRCN-"
 """National trade register, China: what follows is a unified social credit code."""
@@ -37,3 +41,21 @@ def member_of_certificate(certificate: x509.Certificate) -> MemberId:
         detail = f"the organizationIdentifier is not NTRCN- and a valid USCC in {describe(certificate)}"
         raise TrustError("trust.wrong_member", detail)
     return MemberId(code)
+
+
+@lru_cache(maxsize=4096)
+def comparable_name(name: x509.Name) -> tuple[frozenset[tuple[str, str | bytes]], ...]:
+    """Return a form in which names that RFC 5280 holds equal are equal: letter case and spaces do not count.
+
+    Source: RFC 5280 section 7.1; RFC 4518 section 2, narrowed to what occurs in names.
+    """
+    return tuple(
+        frozenset((each.oid.dotted_string, _comparable_value(each.value)) for each in relative)
+        for relative in name.rdns
+    )
+
+
+def _comparable_value(value: str | bytes) -> str | bytes:
+    if isinstance(value, bytes):
+        return value
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", value).casefold()).strip()

@@ -40,9 +40,9 @@ from pyhanko_certvalidator.validate import async_validate_path
 
 from hub.clock import format_instant
 from hub.errors import TrustError
-from hub.trust.answers import CLOCK_SKEW
 from hub.trust.model import AnswerKind, RevocationPolicy
 from hub.trust.names import describe
+from hub.trust.statements import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence

@@ -25,12 +25,12 @@ from cryptography.hazmat.primitives import hashes
 from hub.alarms import LoggedAlarms
 from hub.errors import TrustError
 from hub.trust import rules
-from hub.trust.answers import CLOCK_SKEW
 from hub.trust.judgement import RevocationJudge
 from hub.trust.model import Use, ValidatedPath
 from hub.trust.names import describe, member_of_certificate
+from hub.trust.online import LONGEST_AGE
 from hub.trust.pathfinder import CandidatePath, PathFinder
-from hub.trust.revocation import LONGEST_AGE
+from hub.trust.statements import CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,8 +94,7 @@ class Validator:
         longest_age: timedelta = LONGEST_AGE,
     ) -> None:
         self._trust_lists = trust_lists
-        self._judge = RevocationJudge(revocation_source, alarms or LoggedAlarms())
-        self._longest_age = longest_age
+        self._judge = RevocationJudge(revocation_source, alarms or LoggedAlarms(), longest_age=longest_age)
         self._kept: OrderedDict[tuple[Use, x509.Certificate], tuple[TrustList, ValidatedPath]] = OrderedDict()
         self._lock = threading.Lock()
         # One validation of the same certificate at a time: when a result grows old, one thread renews it.
@@ -268,11 +267,9 @@ class Validator:
     ) -> ValidatedPath:
         at = question.at
         answers = tuple(answer for judgement in judgements for answer in judgement.answers)
-        obtained = [answer.obtained_at for answer in answers if answer.obtained_at]
         begins = [certificate.not_valid_before_utc for certificate in path]
         ends = [certificate.not_valid_after_utc for certificate in path]
-        ends += [answer.usable_until for answer in answers]
-        ends += [instant + self._longest_age for instant in [at, *obtained]]
+        ends += [judgement.holds_until for judgement in judgements]
         ends += [row.approved_until for row in rows if row.approved_until]
         return ValidatedPath(
             path=path,

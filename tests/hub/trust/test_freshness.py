@@ -164,8 +164,10 @@ def test_many_threads_renew_an_old_result_once(travel: TimeTravel) -> None:
     assert len(travel.requests) == 2
 
 
-def test_when_the_services_go_down_a_result_lasts_while_fresh_and_then_nothing_passes(tmp_path: Path) -> None:
-    """Neither OCSP nor CRL can be had: refused, retryable, and the hub's side has to act."""
+def test_when_the_services_go_down_the_last_answer_serves_to_its_end_and_then_nothing_passes(
+    tmp_path: Path,
+) -> None:
+    """The development PKI's OCSP answers hold for ten minutes; then it is refused, retryably."""
     pki = make_served_pki(tmp_path)
     travel = TimeTravel(pki)
     with serve(pki, PASSPHRASE):
@@ -173,7 +175,9 @@ def test_when_the_services_go_down_a_result_lasts_while_fresh_and_then_nothing_p
 
     travel.move(minutes=4)
     travel.validate("labour-sign")
-    travel.move(minutes=1)
+    travel.move(minutes=4)
+    assert travel.validate("labour-sign").fresh_until == travel.clock.now() + timedelta(minutes=1)
+    travel.move(minutes=3, seconds=30)
     with pytest.raises(TrustError) as refused:
         travel.validate("labour-sign")
     assert refused.value.code == "trust.revocation_unknown"

@@ -81,7 +81,7 @@ def test_an_approved_certificate_is_believed(
     [
         ("labour-expired", "trust.certificate_expired", "expired at"),
         ("labour-not-yet-valid", "trust.certificate_not_yet_valid", "valid from"),
-        ("labour-revoked", "trust.certificate_revoked", "key_compromise"),
+        ("labour-revoked", "trust.certificate_revoked", "keyCompromise"),
         ("labour-revoked-crl-only", "trust.certificate_revoked", "superseded"),
         ("labour-under-revoked-ca", "trust.certificate_revoked", "已被吊销的CA"),
         ("rogue/labour-sign", "trust.unknown_authority", "no path"),
@@ -98,10 +98,10 @@ def test_an_approved_certificate_is_believed(
         ("labour-rsa-short", "trust.algorithm_not_allowed", "key"),
         ("labour-sha1", "trust.algorithm_not_allowed", "SHA-1"),
         ("labour-unreachable", "trust.revocation_unknown", "404"),
-        ("labour-silent", "trust.revocation_unknown", "no revocation"),
-        ("labour-stranger-ocsp", "trust.revocation_unknown", "revocation"),
-        ("labour-usurper-ocsp", "trust.revocation_unknown", "revocation"),
-        ("labour-forged-crl", "trust.revocation_unknown", "revocation"),
+        ("labour-silent", "trust.revocation_unknown", "names no OCSP service"),
+        ("labour-stranger-ocsp", "trust.revocation_unknown", "not appointed by the certificate's own issuer"),
+        ("labour-usurper-ocsp", "trust.revocation_unknown", "lacks the extended usage OCSPSigning"),
+        ("labour-forged-crl", "trust.revocation_unknown", "signature of the CRL does not hold"),
     ],
 )
 def test_a_certificate_that_must_not_be_believed_is_refused_with_its_own_reason(
