@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an adapter's description may leave to the machine it runs on: secrets, ports, places.
 
-A secret is never written into a description. `env:NAME` and `file:PATH` say where it is; it is read once,
-when the description is loaded, so that a gateway without it does not start.
+A secret is never written into a description. A reference says where it is (`hub.custody`, such as `env:NAME`
+or `file:PATH`); it is read once, when the description is loaded, so that a gateway without it does not start.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo
+
+from hub.custody import KeyPlace, Secret, read_key_place, read_secret
+from hub.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,18 +33,6 @@ class Surroundings:
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Secret:
-    """A secret and where it came from; printing it shows only the latter."""
-
-    reference: str
-    value: str = field(repr=False)
-
-    def reveal(self) -> str:
-        """Return the secret itself."""
-        return self.value
-
-
 def _surroundings(info: ValidationInfo) -> Surroundings:
     context = info.context
     if not isinstance(context, Surroundings):
@@ -57,17 +48,16 @@ def _from_environment(name: str, info: ValidationInfo) -> str:
 
 
 def _read_secret(reference: object, info: ValidationInfo) -> Secret:
-    text = reference if isinstance(reference, str) else ""
-    scheme, _, rest = text.partition(":")
-    if scheme == "env" and rest:
-        return Secret(text, _from_environment(rest, info))
-    if scheme == "file" and rest:
-        path = _surroundings(info).folder / rest
-        try:
-            return Secret(text, path.read_text(encoding="utf-8").strip())
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ValueError(f"the secret cannot be read from {path}") from exc
-    raise ValueError("a secret is a reference: env:NAME or file:PATH")
+    around = _surroundings(info)
+    try:
+        return read_secret(str(reference), folder=around.folder, environment=around.environment)
+    except SettingsError as exc:
+        raise ValueError(exc.detail) from exc
+
+
+def _key_place(value: object, info: ValidationInfo) -> object:
+    text = _text(value, info)
+    return read_key_place(text, _surroundings(info).folder) if isinstance(text, str) and text else text
 
 
 def _text(value: object, info: ValidationInfo) -> object:
@@ -91,7 +81,7 @@ def _path(value: object, info: ValidationInfo) -> object:
 
 
 SecretReference = Annotated[Secret, BeforeValidator(_read_secret)]
-"""`env:NAME` or `file:PATH`; anything else is refused, an inline secret above all."""
+"""Where a secret is (`hub.custody`); anything else is refused, an inline secret above all."""
 
 ReferredText = Annotated[str, BeforeValidator(_text)]
 """A text, or `env:NAME`."""
@@ -101,3 +91,6 @@ ReferredPort = Annotated[int, BeforeValidator(_port), Field(ge=1, le=65535)]
 
 ReferredPath = Annotated[Path, BeforeValidator(_path)]
 """A path, or `env:NAME`; a relative one starts at the description's folder."""
+
+ReferredKey = Annotated[KeyPlace, BeforeValidator(_key_place)]
+"""A key: the path of its file, or the URI of an object in a token (`pkcs11:...`); or `env:NAME`."""

@@ -22,7 +22,7 @@ from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import load_signing_key
+from hub.custody import open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
@@ -182,4 +182,4 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
 
 
 def _load_key(settings: KeySettings) -> SigningKey:
-    return load_signing_key(settings.key, settings.chain, settings.passphrase.reveal().encode("utf-8"))
+    return open_key(settings.key, settings.chain, settings.passphrase, module=settings.module)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A gateway's configuration: whose keys, which services, which caseworkers' drafts.
 
-One YAML file a gateway. Secrets are references (`env:NAME`, `file:PATH`); see docs/configuration.md.
+One YAML file a gateway. Secrets are references, such as `env:NAME`; see docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.entry import invalid
-from adapters.references import ReferredPath, ReferredPort, ReferredText, SecretReference, Surroundings
+from adapters.references import (
+    ReferredKey,
+    ReferredPath,
+    ReferredPort,
+    ReferredText,
+    SecretReference,
+    Surroundings,
+)
 from hub.errors import SettingsError
 from hub.identifiers import is_subsystem_id, is_uscc
 from hub.yamlfile import YamlFileError, read_yaml
@@ -43,11 +50,18 @@ class _Settings(BaseModel):
 
 
 class KeySettings(_Settings):
-    """A private key's files: encrypted PKCS#8, its PEM chain, and where its passphrase is."""
+    """A private key, its PEM chain, and where its passphrase is.
 
-    key: ReferredPath
+    Attributes:
+        key: an encrypted PKCS#8 file, or the URI of a key in a token.
+        passphrase: of the file, or the token's PIN.
+        module: the PKCS#11 library, where the URI names none.
+    """
+
+    key: ReferredKey
     chain: ReferredPath
     passphrase: SecretReference
+    module: ReferredPath | None = None
 
 
 class DraftSettings(_Settings):

@@ -15,7 +15,7 @@ from hub.accounts import Accounts, authenticated
 from hub.alarms import Alarms, alarm_routes
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import load_signing_key
+from hub.custody import open_key
 from hub.database import Writer, open_database
 from hub.envelope import Limits, Party
 from hub.evidence import EvidenceDesk, evidence_routes
@@ -104,17 +104,18 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     """
     clock = clock or SystemClock()
     settings.data_folder.mkdir(parents=True, exist_ok=True)
-    key = load_signing_key(
+    key = open_key(
         settings.signing_key,
         settings.signing_chain,
-        settings.signing_passphrase.get_secret_value().encode("utf-8"),
+        settings.signing_passphrase,
+        module=settings.token_module,
     )
     contracts = load_contracts(settings.contracts)
     engine = open_database(settings.database)
     writer = Writer(engine)
     alarms = Alarms(engine, writer, clock)
     registry = Registry(engine, writer, clock, contracts)
-    log_key = load_log_key(settings.log_key, settings.log_passphrase.get_secret_value().encode("utf-8"))
+    log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
     archive = Archive(engine)
     courier = courier or HttpCourier()

@@ -2,23 +2,39 @@
 """The hub's configuration: one frozen value, read once.
 
 Values come from a YAML file and from the environment (`HELIOGRAPH_<NAME>`), which wins. Unknown keys are
-refused. Secrets come from the environment only. See docs/configuration.md.
+refused. A secret is a variable's value, or the file refers to it (`hub.custody`); it never stands in
+the file. See docs/configuration.md.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from hub.custody import KeyPlace, Secret, is_reference, read_key_place, read_secret
 from hub.errors import SettingsError
 from hub.identifiers import is_uscc
 from hub.yamlfile import YamlFileError, read_yaml
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _PREFIX = "HELIOGRAPH_"
 _SECRETS = ("signing_passphrase", "log_passphrase")
+_PATHS = (
+    "data_folder",
+    "signing_key",
+    "signing_chain",
+    "token_module",
+    "key_folder",
+    "log_key",
+    "trust_list",
+    "contracts",
+    "registry",
+)
 
 
 def _uscc(text: str) -> str:
@@ -36,8 +52,12 @@ class Settings(BaseModel):
         port: port to listen on.
         data_folder: where the hub writes: its database, unless `database_url` names another.
         database_url: an SQLAlchemy URL; SQLite in the data folder by default.
-        signing_key: encrypted PKCS#8 of the hub's envelope key.
+        signing_key: the hub's envelope key: an encrypted PKCS#8 file, or the URI of a key in a token.
         signing_chain: PEM chain of that key, the hub's certificate first.
+        signing_passphrase: of that file, or the token's PIN.
+        token_module: the PKCS#11 library, for keys in a token whose URI names none.
+        key_folder: where keys made over the API are kept, each encrypted with the signing passphrase; `keys`
+            in the data folder by default.
         log_key: encrypted PKCS#8 of the Ed25519 key that signs checkpoints.
         log_origin: the log's name in its checkpoints, a URL without scheme; never changed.
         trust_list: JSON file of the approved authorities.
@@ -52,11 +72,13 @@ class Settings(BaseModel):
     port: Annotated[int, Field(ge=1, le=65535)] = 8443
     data_folder: Path
     database_url: str | None = None
-    signing_key: Path
+    signing_key: KeyPlace
     signing_chain: Path
-    signing_passphrase: SecretStr
+    signing_passphrase: Secret
+    token_module: Path | None = None
+    key_folder: Path | None = None
     log_key: Path
-    log_passphrase: SecretStr
+    log_passphrase: Secret
     log_origin: str
     trust_list: Path
     contracts: Path
@@ -66,6 +88,11 @@ class Settings(BaseModel):
     def subsystem(self) -> str:
         """The subsystem the hub speaks as."""
         return f"{self.member}/hub"
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the keys made over the API."""
+        return self.key_folder or self.data_folder / "keys"
 
     @property
     def database(self) -> str:
@@ -82,22 +109,21 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
 
     Raises:
         SettingsError: `settings.invalid` names every wrong or unknown key; `settings.secret_missing` the
-            environment variable that is not set.
+            environment variable that is not set or what a reference does not lead to;
+            `settings.secret_exposed` a file that others may read.
     """
     environment = dict(os.environ) if environment is None else environment
+    folder = file.parent if file is not None else Path()
     values = _read(file) if file is not None else {}
-    for name in _SECRETS:
-        if name in values:
-            raise SettingsError("settings.invalid", f"{name}: secrets come from the environment only")
     values |= {
-        key.removeprefix(_PREFIX).lower(): value
-        for key, value in environment.items()
-        if key.startswith(_PREFIX) and key.removeprefix(_PREFIX).lower() in Settings.model_fields
+        name: environment[key]
+        for name in Settings.model_fields.keys() - set(_SECRETS)
+        if (key := f"{_PREFIX}{name.upper()}") in environment
     }
-    for name in _SECRETS:
-        if not values.get(name):
-            raise SettingsError("settings.secret_missing", f"{_PREFIX}{name.upper()}")
+    values |= {name: _secret(name, values.get(name), folder, environment) for name in _SECRETS}
     try:
+        if isinstance(values.get("signing_key"), str):
+            values["signing_key"] = read_key_place(values["signing_key"], Path())
         return Settings.model_validate(values)
     except ValidationError as error:
         places = "; ".join(
@@ -105,6 +131,23 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
             for e in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError("settings.invalid", places) from None
+    except ValueError as error:
+        raise SettingsError("settings.invalid", f"signing_key: {error}") from None
+
+
+def _secret(name: str, reference: object, folder: Path, environment: Mapping[str, str]) -> Secret:
+    """Read a secret: the variable's value as it is, or else what the file refers to."""
+    variable = f"{_PREFIX}{name.upper()}"
+    if reference is not None and not (isinstance(reference, str) and is_reference(reference)):
+        raise SettingsError("settings.invalid", f"{name}: a secret never stands in the file; refer to it")
+    if environment.get(variable):
+        return read_secret(f"env:{variable}", folder=folder, environment=environment)
+    if reference is None:
+        raise SettingsError("settings.secret_missing", variable)
+    try:
+        return read_secret(reference, folder=folder, environment=environment)
+    except SettingsError as error:
+        raise SettingsError(error.code, f"{name}: {error.detail}") from error
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -114,8 +157,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError("settings.invalid", f"{file} is not a table of settings")
-    paths = ("data_folder", "signing_key", "signing_chain", "log_key", "trust_list", "contracts", "registry")
-    for name in paths:
-        if isinstance(values.get(name), str):
+    for name in _PATHS:
+        if isinstance(values.get(name), str) and not values[name].startswith("pkcs11:"):
             values[name] = file.parent / values[name]
     return values

@@ -2,5 +2,6 @@
 """Fixtures every test folder may use."""
 
 from tests.pki import pki
+from tests.softhsm import softhsm
 
-__all__ = ["pki"]
+__all__ = ["pki", "softhsm"]

@@ -1,104 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A department's private key, read from its file, and the certificates that speak for it.
+"""A private key in its file, encrypted.
 
 Source: RFC 5208 and RFC 5958 (PKCS#8), RFC 8018 (its encryption).
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Never
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from hub.custody.encryption import encrypt_key, encryption_weakness
+from hub.custody.held import certify, read_chain
+from hub.custody.privatefiles import read_private_file, write_private_file
 from hub.errors import TrustError
-from hub.trust import algorithms_of, describe, signing_function
+from hub.trust import signing_function
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
     from hub.trust import SignatureAlgorithm, SigningKey
 
-_ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
+class FileHolder:
+    """A key of this process; only what it does is kept here, so nothing can print, log or pickle it."""
+
+    __slots__ = ("public_key", "signer")
+
+    def __init__(self, key: PrivateKeyTypes) -> None:
+        def signer(algorithm: SignatureAlgorithm) -> Callable[[bytes], bytes]:
+            try:
+                return signing_function(key, algorithm)
+            except ValueError as exc:
+                raise TrustError(
+                    "trust.key_unusable", f"the key does not sign with {algorithm.name}"
+                ) from exc
+
+        self.public_key: PublicKeyTypes = key.public_key()
+        self.signer = signer
+
+    def __repr__(self) -> str:
+        return "<private key in a file>"
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a private key is not pickled")
 
 
 def load_signing_key(key_path: Path, chain_path: Path, passphrase: bytes) -> SigningKey:
     """Read an encrypted private key and its certificate chain, and check that they fit.
 
     Args:
-        key_path: encrypted PKCS#8 in PEM. A key that lies unencrypted is refused.
+        key_path: encrypted PKCS#8 in PEM, see `read_key_file`.
         chain_path: PEM certificates, the signer's first, then its issuers up to but without the root.
         passphrase: of the key.
 
     Raises:
         TrustError: `trust.key_unusable` when a file is missing or not of this form, the passphrase is wrong,
-            the key has an algorithm that is not allowed, or key and certificates do not belong together.
+            the key has an algorithm that is not allowed, or key and certificates do not belong together;
+            `trust.key_exposed` when others may read or change the key's file.
     """
-    key = _read_key(key_path, passphrase)
-    chain = _read_chain(chain_path)
-    public = key.public_key()
-    if public != chain[0].public_key():
-        raise TrustError("trust.key_unusable", f"the key is not that of {describe(chain[0])}")
-    algorithm = next(iter(algorithms_of(chain[0])), None)
-    if algorithm is None:
-        raise TrustError("trust.key_unusable", "no allowed signature algorithm fits the key")
-    for certificate, issuer in pairwise(chain):
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature) as exc:
-            detail = f"in the chain, {describe(certificate)} was not issued by {describe(issuer)}"
-            raise TrustError("trust.key_unusable", detail) from exc
-    return _FileKey(key, chain, algorithm)
+    holder = open_file_holder(key_path, passphrase)
+    return certify(holder, read_chain(chain_path))
 
 
-class _FileKey:
-    """A key held in this process; it shows itself nowhere, neither printed, logged nor pickled."""
+def open_file_holder(path: Path, passphrase: bytes) -> FileHolder:
+    """Read an encrypted key that signs.
 
-    __slots__ = ("_algorithm", "_chain", "_sign")
-
-    def __init__(
-        self, key: PrivateKeyTypes, chain: tuple[x509.Certificate, ...], algorithm: SignatureAlgorithm
-    ) -> None:
-        self._sign = signing_function(key, algorithm)
-        self._chain = chain
-        self._algorithm = algorithm
-
-    @property
-    def certificate_chain(self) -> tuple[x509.Certificate, ...]:
-        """The signer's certificate first, then its issuers up to but without the root."""
-        return self._chain
-
-    @property
-    def algorithm(self) -> SignatureAlgorithm:
-        """The row of `hub.trust.algorithms` the key signs with."""
-        return self._algorithm
-
-    def sign(self, data: bytes) -> bytes:
-        """Sign `data` with the key's algorithm; ECDSA comes as DER."""
-        return self._sign(data)
-
-    def snapshot(self) -> SigningKey:
-        """Return this key; it never changes."""
-        return self
-
-    def __repr__(self) -> str:
-        return f"<signing key of {describe(self._chain[0])}>"
-
-    def __reduce__(self) -> Never:
-        raise TypeError("a private key is not pickled")
+    Raises:
+        TrustError: as `read_key_file`.
+    """
+    return FileHolder(read_key_file(path, passphrase))
 
 
-def _read_key(path: Path, passphrase: bytes) -> PrivateKeyTypes:
+def read_key_file(path: Path, passphrase: bytes) -> PrivateKeyTypes:
+    """Read an encrypted private key.
+
+    Args:
+        path: PKCS#8 in PEM; its encryption is one `encryption_weakness` has nothing against. Never a link.
+        passphrase: of the key.
+
+    Raises:
+        TrustError: `trust.key_unusable` when the file is missing, a link, not of this form or weakly
+            encrypted, or the passphrase is wrong; `trust.key_exposed` when others may read or change it.
+    """
     try:
-        content = path.read_bytes()
+        content, exposure = read_private_file(path)
+        weakness = encryption_weakness(content)
     except OSError as exc:
-        raise TrustError("trust.key_unusable", f"the key file {path.name} cannot be read") from exc
-    if _ENCRYPTED not in content:
-        raise TrustError("trust.key_unusable", f"{path.name} is not an encrypted PKCS#8 key in PEM")
+        detail = f"the key file {path.name} cannot be read; it has to be a file and no link"
+        raise TrustError("trust.key_unusable", detail) from exc
+    except ValueError as exc:
+        raise TrustError("trust.key_unusable", f"{path.name} is not an encrypted PKCS#8 key in PEM") from exc
+    if exposure:
+        raise TrustError("trust.key_exposed", f"the key file {path.name}: {exposure}")
+    if weakness:
+        raise TrustError("trust.key_unusable", f"{path.name} is weakly encrypted, by {weakness}")
     try:
         return serialization.load_pem_private_key(content, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
@@ -106,10 +106,21 @@ def _read_key(path: Path, passphrase: bytes) -> PrivateKeyTypes:
         raise TrustError("trust.key_unusable", detail) from exc
 
 
-def _read_chain(path: Path) -> tuple[x509.Certificate, ...]:
+def write_key_file(path: Path, key: PrivateKeyTypes, passphrase: bytes) -> None:
+    """Write a private key, encrypted, readable by its owner only.
+
+    Raises:
+        TrustError: `trust.key_unusable` when there is a file already (a key is never overwritten), the
+            passphrase is empty, or it cannot be written.
+    """
+    if not passphrase:
+        raise TrustError("trust.key_unusable", "a key is not written without a passphrase")
+    der = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     try:
-        return tuple(x509.load_pem_x509_certificates(path.read_bytes()))
+        write_private_file(path, encrypt_key(der, passphrase))
+    except FileExistsError as exc:
+        raise TrustError("trust.key_unusable", f"{path.name} is there; a key is never overwritten") from exc
     except OSError as exc:
-        raise TrustError("trust.key_unusable", f"the chain file {path.name} cannot be read") from exc
-    except ValueError as exc:
-        raise TrustError("trust.key_unusable", f"{path.name} holds no readable PEM certificates") from exc
+        raise TrustError("trust.key_unusable", f"the key file {path.name} cannot be written") from exc

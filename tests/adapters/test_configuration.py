@@ -80,6 +80,7 @@ def test_a_wrong_description_is_refused_by_place(
 
 def test_a_secret_may_come_from_a_file_beside_the_description(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("a-secret\n", encoding="utf-8")
+    (tmp_path / "key").chmod(0o600)
 
     changes: dict[str, object] = {"connection__auth__secret": "file:key"}
     load(described(tmp_path, "federation.yaml", **changes))

@@ -50,6 +50,7 @@ def test_references_are_followed_and_paths_start_at_the_file(tmp_path: Path) -> 
 
 def test_a_passphrase_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("from a file\n", encoding="utf-8")
+    (tmp_path / "secret").chmod(0o600)
     file = written(tmp_path, signing={**KEYS, "passphrase": "file:secret"})
     assert load_gateway_settings(file, {}).signing.passphrase.reveal() == "from a file"
 

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from hub.errors import SettingsError
 from hub.settings import load_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECRETS = {
     "HELIOGRAPH_SIGNING_PASSPHRASE": "a passphrase",
@@ -70,13 +68,47 @@ def test_a_hub_without_a_secret_does_not_start(tmp_path: Path, missing: str, val
 
 def test_a_secret_in_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refusal:
-        load_settings(written(tmp_path, signing_passphrase="hunter2"), SECRETS)  # noqa: S106 - must be refused  # noqa: S106 - the tests own it
+        load_settings(written(tmp_path, signing_passphrase="hunter2"), SECRETS)  # noqa: S106 - must be refused
     assert refusal.value.code == "settings.invalid"
     assert "hunter2" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("environment", [{}, SECRETS])
+def test_the_file_may_refer_to_a_secret_and_the_environment_still_wins(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from a file\n", encoding="utf-8")
+    secret.chmod(0o600)
+    references = {"signing_passphrase": "file:secret", "log_passphrase": "file:secret"}
+    settings = load_settings(written(tmp_path, **references), environment)
+    assert settings.signing_passphrase.reveal() == environment.get(
+        "HELIOGRAPH_SIGNING_PASSPHRASE", "from a file"
+    )
+
+
+def test_a_secret_file_that_others_may_read_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file", encoding="utf-8")
+    (tmp_path / "secret").chmod(0o644)
+    with pytest.raises(SettingsError, match="signing_passphrase") as refusal:
+        load_settings(written(tmp_path, signing_passphrase="file:secret"), {})  # noqa: S106 - a reference
+    assert refusal.value.code == "settings.secret_exposed"
+
+
+def test_a_signing_key_may_be_one_in_a_token(tmp_path: Path) -> None:
+    uri = "pkcs11:token=hub;object=sign"
+    settings = load_settings(written(tmp_path, signing_key=uri, token_module="/opt/module.so"), SECRETS)  # noqa: S106
+    assert str(settings.signing_key) == uri
+    assert settings.token_module == Path("/opt/module.so")
+    assert settings.keys == tmp_path / "data" / "keys"
+    with pytest.raises(SettingsError, match="names no key"):
+        load_settings(written(tmp_path, signing_key="pkcs11:token=hub"), SECRETS)
+
+
 def test_secrets_show_themselves_nowhere(tmp_path: Path) -> None:
-    assert "passphrase'" not in repr(load_settings(written(tmp_path), SECRETS)).replace("_passphrase", "")
+    settings = load_settings(written(tmp_path), SECRETS)
+    shown = [repr(settings), str(settings), repr(settings.model_dump()), settings.model_dump_json()]
+    assert [text for text in shown for secret in SECRETS.values() if secret in text] == []
 
 
 @pytest.mark.parametrize(
