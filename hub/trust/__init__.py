@@ -41,17 +41,21 @@ from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, StoredRevocation
 from hub.trust.trustlist import load_trust_list
+from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy
 from hub.trust.validation import Validator
 
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_ALGORITHMS",
+    "USE_POLICIES",
     "AnswerKind",
     "Authority",
     "ExplainedCertificate",
     "Explanation",
+    "ExtendedUsageRule",
     "HeldRevocation",
     "Judgement",
+    "KeyUsage",
     "ListedService",
     "OnlineRevocation",
     "RevocationAnswer",
@@ -69,6 +73,7 @@ __all__ = [
     "TrustList",
     "TrustLists",
     "Use",
+    "UsePolicy",
     "ValidatedPath",
     "Validator",
     "VerificationReport",

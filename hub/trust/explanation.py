@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from hub.errors import Finding
-    from hub.trust.model import Use
+    from hub.trust.model import Authority, RevocationAnswer, Use
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,15 @@ class ExplainedCertificate:
         certificate: itself.
         role: `leaf`, `issuer`, `anchor`.
         findings: in the order of the checks; passed ones too.
+        approval: its own row of the trust list, if it has one.
+        answers: the revocation answers about it that were relied on; none where nobody was asked.
     """
 
     certificate: x509.Certificate
     role: str
     findings: tuple[Finding, ...]
+    approval: Authority | None = None
+    answers: tuple[RevocationAnswer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,18 @@ Source: ETSI EN 319 412-1 clause 5.1.4 (the legal person semantics identifier in
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from hub.errors import TrustError
 from hub.identifiers import MemberId, is_uscc
 from hub.trust.description import describe
+from hub.trust.distinguishednames import comparable
+
+if TYPE_CHECKING:
+    from hub.trust.distinguishednames import ComparableName
 
 __all__ = ["comparable_name", "describe", "member_of_certificate"]
 
@@ -44,18 +47,9 @@ def member_of_certificate(certificate: x509.Certificate) -> MemberId:
 
 
 @lru_cache(maxsize=4096)
-def comparable_name(name: x509.Name) -> tuple[frozenset[tuple[str, str | bytes]], ...]:
-    """Return a form in which names that RFC 5280 holds equal are equal: letter case and spaces do not count.
+def comparable_name(name: x509.Name) -> ComparableName:
+    """Return a name in the form in which it is compared, for names that are met again and again.
 
-    Source: RFC 5280 section 7.1; RFC 4518 section 2, narrowed to what occurs in names.
+    Source: RFC 5280 section 7.1.
     """
-    return tuple(
-        frozenset((each.oid.dotted_string, _comparable_value(each.value)) for each in relative)
-        for relative in name.rdns
-    )
-
-
-def _comparable_value(value: str | bytes) -> str | bytes:
-    if isinstance(value, bytes):
-        return value
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", value).casefold()).strip()
+    return comparable(name)

@@ -1,156 +1,133 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of a certificate by itself: its days, its usage, its strength.
+"""What is asked of a certificate by itself (form, days, usage, strength), and of its authority: the approval.
 
-Pure; chains and revocation are in `validation`.
+Pure; what is asked along the path is in `processing`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hub.clock import format_instant
-from hub.errors import TrustError
 from hub.trust.algorithms import key_problem, signature_problem
-from hub.trust.model import Use
-from hub.trust.names import describe
+from hub.trust.names import member_of_certificate
+from hub.trust.refusals import refusal
+from hub.trust.uses import ExtendedUsageRule
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-_EKU = ExtendedKeyUsageOID
-_DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
-_SIGNING_PURPOSES = frozenset(
-    {_EKU.ANY_EXTENDED_KEY_USAGE, _EKU.CLIENT_AUTH, _EKU.EMAIL_PROTECTION, _DOCUMENT_SIGNING}
-)
-"""Extended usages under which authorities issue certificates for persons' and bodies' signatures."""
+    from hub.trust.checks import Place, Question
+    from hub.trust.contents import Contents
+    from hub.trust.model import Authority
+    from hub.trust.uses import UsePolicy
 
 
-def check_days(certificate: x509.Certificate, at: datetime) -> None:
-    """Refuse a certificate outside its validity.
-
-    Raises:
-        TrustError: `trust.certificate_not_yet_valid` or `trust.certificate_expired`.
-
-    Source: RFC 5280 section 4.1.2.5: both ends belong to the validity.
-    """
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if at < begin:
-        detail = (
-            f"{describe(certificate)} is valid from {format_instant(begin)}, checked at {format_instant(at)}"
-        )
-        raise TrustError("trust.certificate_not_yet_valid", detail)
-    if at > end:
-        detail = f"{describe(certificate)} expired at {format_instant(end)}, checked at {format_instant(at)}"
-        raise TrustError("trust.certificate_expired", detail)
-
-
-def check_form(certificate: x509.Certificate) -> None:
+def check_form(place: Place) -> None:
     """Refuse a certificate whose signature is not whole octets.
 
-    The count of unused bits is outside what the authority signed, and both libraries let it pass when the
-    dropped bits happen to be zero; then one certificate would have several forms and several digests.
-
-    Raises:
-        TrustError: `trust.certificate_unreadable`.
+    The count of unused bits is outside what the authority signed, and parsers let it pass when the dropped
+    bits happen to be zero; then one certificate would have several forms and several digests.
 
     Source: RFC 5280 section 4.1.1.3; X.690 clause 8.6.2; every signature allowed here is an octet string.
     """
-    der = certificate.public_bytes(Encoding.DER)
-    if der[-len(certificate.signature) - 1] != 0:
-        raise TrustError(
-            "trust.certificate_unreadable", f"unused bits in the signature of {describe(certificate)}"
-        )
+    certificate = place.contents.certificate
+    if certificate.public_bytes(Encoding.DER)[-len(certificate.signature) - 1] != 0:
+        raise place.refuse("unused_bits")
 
 
-def check_usage(certificate: x509.Certificate, use: Use) -> None:
-    """Refuse a certificate that was not issued for a use.
+def check_days(place: Place) -> None:
+    """Refuse a certificate outside its validity.
 
-    Raises:
-        TrustError: `trust.usage_not_allowed`.
-
-    Source: RFC 5280 sections 4.2.1.3, 4.2.1.9 and 4.2.1.12; RFC 3161 section 2.3 (time stamping: critical and
-        alone); RFC 6960 section 4.2.2.2 (OCSP).
+    Source: RFC 5280 section 4.1.2.5: both ends belong to the validity.
     """
-    reason = _lists_problem(certificate) if use is Use.CRL else _usage_problem(certificate, use)
-    if reason:
-        raise TrustError("trust.usage_not_allowed", f"for {use}, {describe(certificate)} {reason}")
+    certificate, at = place.contents.certificate, place.question.at
+    if at < certificate.not_valid_before_utc:
+        raise place.refuse("not_yet_valid", begin=format_instant(certificate.not_valid_before_utc))
+    if at > certificate.not_valid_after_utc:
+        raise place.refuse("expired", end=format_instant(certificate.not_valid_after_utc))
 
 
-def needs_no_revocation(certificate: x509.Certificate) -> bool:
-    """Tell whether an authority says that nobody need ask whether this responder is revoked.
+def check_usage(place: Place) -> None:
+    """Refuse a certificate that was not issued for the use.
 
-    Source: RFC 6960 section 4.2.2.2.1 (id-pkix-ocsp-nocheck).
+    Source: RFC 5280 sections 4.2.1.3, 4.2.1.9 and 4.2.1.12; RFC 3161 section 2.3; RFC 6960 section 4.2.2.2.
     """
-    return x509.OCSPNoCheck in _extensions(certificate)
+    contents, use, policy = place.contents, place.question.use, place.question.policy
+    if contents.is_authority and not policy.may_be_authority:
+        raise place.refuse("usage_of_authority", use=use)
+    if contents.key_usage is None:
+        raise place.refuse("usage_not_stated", use=use)
+    if not any(usage.is_in(contents.key_usage) for usage in policy.key_usages):
+        raise place.refuse("usage_missing", use=use, usages=", ".join(sorted(policy.key_usages)))
+    if policy.extended_usages and not _has_purpose(contents, policy):
+        raise place.refuse(_PURPOSE_REFUSALS[policy.extended_usage_rule], use=use)
 
 
-def check_strength(certificate: x509.Certificate) -> None:
-    """Refuse a key and a signature that the table of `algorithms` does not allow.
-
-    Args:
-        certificate: any of a path.
-
-    Raises:
-        TrustError: `trust.algorithm_not_allowed`.
+def check_strength(place: Place) -> None:
+    """Refuse a key and a signature that the table of `algorithms` does not allow for the use.
 
     Source: ETSI TS 119 312.
     """
-    problem = key_problem(certificate) or signature_problem(certificate)
+    certificate, allowed = place.contents.certificate, place.question.policy.algorithms
+    problem = key_problem(certificate, allowed) or signature_problem(certificate, allowed=allowed)
     if problem:
-        raise TrustError("trust.algorithm_not_allowed", f"{describe(certificate)}: {problem}")
+        raise place.refuse("algorithm_not_allowed", problem=problem)
 
 
-def _lists_problem(certificate: x509.Certificate) -> str:
-    """Authorities sign their own lists, so here alone an authority's certificate serves too."""
-    usage = _extensions(certificate).get(x509.KeyUsage)
-    may_sign = usage is not None and isinstance(usage.value, x509.KeyUsage) and usage.value.crl_sign
-    return "" if may_sign else "lacks cRLSign"
+def check_approval(place: Place) -> None:
+    """Refuse a certificate whose authority or root is not approved at that instant, for that use.
+
+    Source: the trust list; ETSI TS 119 612 clause 5.5.
+    """
+    question = place.question
+    authority, root = approvals(place.path, question)
+    if authority is None or root is None:
+        raise place.refuse("issuer_not_listed")
+    for row in (root, authority):
+        if not row.is_approved(question.at):
+            raise refusal("approval_over", row.certificate, question.at)
+    if question.root is None and question.use not in authority.uses:
+        raise place.refuse("use_not_approved", use=question.use)
 
 
-def _usage_problem(certificate: x509.Certificate, use: Use) -> str:
-    """Return what speaks against a use, or nothing."""
-    extensions = _extensions(certificate)
-    constraints = extensions.get(x509.BasicConstraints)
-    if (
-        constraints is not None
-        and isinstance(constraints.value, x509.BasicConstraints)
-        and constraints.value.ca
-    ):
-        return "is an authority's certificate"
-    key_usage = extensions.get(x509.KeyUsage)
-    if key_usage is None or not isinstance(key_usage.value, x509.KeyUsage):
-        return "states no key usage"
-    if not (key_usage.value.digital_signature or key_usage.value.content_commitment):
-        return "has neither digitalSignature nor nonRepudiation"
-    extended = extensions.get(x509.ExtendedKeyUsage)
-    purposes = (
-        frozenset(extended.value)
-        if extended is not None and isinstance(extended.value, x509.ExtendedKeyUsage)
-        else None
-    )
-    match use:
-        case Use.ENVELOPE | Use.SEAL:
-            return "" if purposes is None or purposes & _SIGNING_PURPOSES else "is meant for other purposes"
-        case Use.TIMESTAMP:
-            is_critical = extended is not None and extended.critical
-            is_alone = purposes == frozenset({_EKU.TIME_STAMPING})
-            return (
-                "" if is_critical and is_alone else "lacks timeStamping as its only, critical extended usage"
-            )
-        case _:
-            needed = _EKU.CLIENT_AUTH if use is Use.TLS_CLIENT else _EKU.OCSP_SIGNING
-            return "" if purposes and needed in purposes else f"lacks the extended usage that {use} needs"
+def approvals(path: tuple[Contents, ...], question: Question) -> tuple[Authority | None, Authority | None]:
+    """Return the rows that approve the certificate's issuer, and the root of its path.
+
+    The issuer's own row decides; where it has none, that of the nearest listed authority above it if that
+    row reaches below.
+    """
+    root = question.listed.row_of(path[-1].certificate)
+    for distance, contents in enumerate(path[1:]):
+        row = question.listed.row_of(contents.certificate)
+        if row is not None:
+            return (row if distance == 0 or row.reaches_below else None), root
+    # A root that signs its own revocation lists has nobody above it; nothing else is believed of itself.
+    return (root if question.root is not None else None), root
 
 
-def _extensions(
-    certificate: x509.Certificate,
-) -> dict[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]:
-    try:
-        return {type(extension.value): extension for extension in certificate.extensions}
-    except (ValueError, x509.DuplicateExtension) as exc:
-        detail = f"the extensions of {describe(certificate)} cannot be read"
-        raise TrustError("trust.certificate_unreadable", detail) from exc
+def check_member(place: Place) -> None:
+    """Refuse a certificate that speaks for no member, where the use binds one.
+
+    Source: ETSI EN 319 412-1 clause 5.1.4.
+    """
+    if place.question.policy.binds_member:
+        member_of_certificate(place.contents.certificate)
+
+
+def _has_purpose(contents: Contents, policy: UsePolicy) -> bool:
+    stated = contents.extended_usages
+    match policy.extended_usage_rule:
+        case ExtendedUsageRule.ONE_IF_STATED:
+            return stated is None or bool(stated & policy.extended_usages)
+        case ExtendedUsageRule.ONE:
+            return stated is not None and bool(stated & policy.extended_usages)
+        case ExtendedUsageRule.ALONE_AND_CRITICAL:
+            return contents.is_extended_usage_critical and stated == policy.extended_usages
+
+
+_PURPOSE_REFUSALS = {
+    ExtendedUsageRule.ONE_IF_STATED: "purposes_others",
+    ExtendedUsageRule.ONE: "purpose_missing",
+    ExtendedUsageRule.ALONE_AND_CRITICAL: "purpose_not_alone",
+}
