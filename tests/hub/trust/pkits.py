@@ -20,7 +20,9 @@ from cryptography.x509.oid import ObjectIdentifier
 from hub.trust import USE_POLICIES, Authority, KeyUsage, RevocationPolicy, TrustList, Use, UsePolicy
 
 DATA = Path(cryptography_vectors.__file__).parent / "x509" / "PKITS_data"
-EXPECTATIONS = Path(__file__).parents[3].parent / "shared" / "data" / "pki" / "pkits_expectations_pyhanko.json"
+EXPECTATIONS = (
+    Path(__file__).parents[3].parent / "shared" / "data" / "pki" / "pkits_expectations_pyhanko.json"
+)
 AT = datetime(2022, 5, 1, tzinfo=UTC)
 """PKITS certificates are valid from 2010 to 2030; those that are not are so on purpose."""
 
