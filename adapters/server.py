@@ -20,13 +20,14 @@ from adapters.drafts import DraftRunner
 from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
+from adapters.rollover import LOOK_SECONDS, KeyWatch, register_certificate
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import open_key
+from hub.custody import KeyRing, RollOver, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
-from hub.trust import OnlineRevocation, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from adapters.settings import GatewaySettings, KeySettings
     from hub.contracts import Contract
     from hub.identifiers import ContractId
-    from hub.trust import SigningKey
+    from hub.trust import SigningKey, ValidatedPath
 
 
 class GatewayProcess:
@@ -49,6 +50,7 @@ class GatewayProcess:
         settings: as `load_gateway_settings` read them.
         more: services beside those the settings describe.
         clock: the machine's by default.
+        look_seconds: how often the gateway looks for its next certificate.
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class GatewayProcess:
         *,
         more: Iterable[ConfiguredAdapter] = (),
         clock: Clock | None = None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._key = _load_key(settings.signing)
+        self._key = KeyRing([_load_key(settings.signing)], clock=self._clock)
         self._contracts: Mapping[ContractId, Contract] = load_contracts(settings.contracts)
         self._trust_list = load_trust_list(settings.trust_list)
         self._validator = Validator(self._trust_list, OnlineRevocation())
@@ -78,6 +81,9 @@ class GatewayProcess:
             validator=self._validator,
             clock=self._clock,
         )
+        self.roll_over = self._plan_roll_over()
+        self.roll_over.resume()
+        self._keys = KeyWatch(roll_over=self.roll_over, look_seconds=look_seconds)
         self._drafts = [
             DraftRunner(
                 client=self.client_for(SubsystemId(draft.subsystem)),
@@ -99,18 +105,47 @@ class GatewayProcess:
             http=self._http,
         )
 
+    def validate_next(self) -> ValidatedPath | None:
+        """Validate the next certificate as others will from its first instant on; None where there is none.
+
+        Raises:
+            TrustError: it would not be believed.
+        """
+        key = self.roll_over.next_key()
+        if key is None:
+            return None
+        chain = key.certificate_chain
+        at = max(self._clock.now(), chain[0].not_valid_before_utc)
+        return self._validator.validate(chain, use=Use.ENVELOPE, at=at)
+
     def start(self) -> None:
-        """Begin to work on drafts."""
+        """Begin to work on drafts, and to look for the next certificate."""
+        if self._settings.next is not None:
+            threading.Thread(target=self._keys.run, name="keys", daemon=True).start()
         for runner in self._drafts:
             threading.Thread(target=runner.run, name="drafts", daemon=True).start()
 
     def close(self) -> None:
         """Stop fetching drafts and give connections back."""
+        self._keys.stopped.set()
         for runner in self._drafts:
             runner.stopped.set()
         for service in self._services.values():
             service.adapter.close()
         self._http.close()
+
+    def _plan_roll_over(self) -> RollOver:
+        settings = self._settings
+        upcoming = settings.next or settings.signing
+        client = self.client_for(min(map(SubsystemId, settings.subsystems)))
+        return RollOver(
+            ring=self._key,
+            open_next=lambda: _load_key(upcoming),
+            next_chain=None if settings.next is None else settings.next.chain,
+            register=lambda key: register_certificate(client, key),
+            note=settings.data_folder / "roll-over.json",
+            clock=self._clock,
+        )
 
     def _issuer(self) -> Callable[[JsonObject], bytes]:
         """Return what typesets a proof and puts this member's seal on it.

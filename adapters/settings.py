@@ -85,6 +85,8 @@ class GatewaySettings(_Settings):
         subsystems: the member's subsystems this gateway answers and asks for.
         hub_url: where the hub answers.
         hub_member: whose receipts are believed.
+        signing: the key that signs.
+        next: the key that shall sign after it, as soon as its chain is there; a running gateway notices it.
         services: the adapters' YAML files; none for a gateway that only asks.
         data_folder: where finished exchanges of drafts are put.
     """
@@ -96,6 +98,7 @@ class GatewaySettings(_Settings):
     hub_url: ReferredText
     hub_member: _Member
     signing: KeySettings
+    next: KeySettings | None = None
     seal: SealSettings | None = None
     trust_list: ReferredPath
     contracts: ReferredPath

@@ -28,11 +28,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 
 def main() -> None:
     """Run the command line; a refusal is one line with its code and cure, and exit code 1."""
-    from hub.cli import administration, alarms, certificates, evidence, messages, serving, trust, verifying
+    from hub.cli import (
+        administration,
+        alarms,
+        certificates,
+        evidence,
+        messages,
+        rollover,
+        serving,
+        trust,
+        verifying,
+    )
     from hub.errors import HubError
 
     serving.add_to(app)
     verifying.add_to(app)
+    app.command("roll-over")(rollover.roll_over)
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")

@@ -6,6 +6,7 @@ from hub.custody.held import KeyHolder
 from hub.custody.keyring import KeyRing, RingedKey
 from hub.custody.opening import open_holder, open_key
 from hub.custody.places import KeyPlace, TokenPlace, read_key_place
+from hub.custody.rollover import RollOver, RollOverState
 from hub.custody.secrets import Secret, is_reference, read_secret
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "KeyPlace",
     "KeyRing",
     "RingedKey",
+    "RollOver",
+    "RollOverState",
     "Secret",
     "TokenPlace",
     "is_reference",
