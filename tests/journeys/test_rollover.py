@@ -64,7 +64,7 @@ class Site:
 
     def put_next(self, label: str) -> None:
         """Put the next key and its chain where the gateway expects them."""
-        shutil.copyfile(self.world.pki.key(label), self.folder / "next.key.pem")
+        shutil.copy(self.world.pki.key(label), self.folder / "next.key.pem")
         partial = self.folder / "next.chain.part"
         shutil.copyfile(self.world.pki.chain(label), partial)
         partial.rename(self.folder / "next.chain.pem")
@@ -275,7 +275,7 @@ def test_a_key_and_a_chain_that_do_not_belong_together_leave_the_old_one_in_use(
     world: World, labour: Site
 ) -> None:
     with labour.running() as process:
-        shutil.copyfile(world.pki.key("labour-rsa"), labour.folder / "next.key.pem")
+        shutil.copy(world.pki.key("labour-rsa"), labour.folder / "next.key.pem")
         shutil.copyfile(world.pki.chain("labour-next"), labour.folder / "next.chain.pem")
         with pytest.raises(HubError, match=r"trust\.key_unusable"):
             process.roll_over.step()
