@@ -18,9 +18,8 @@ from hub.trust import ALGORITHMS, Signed, algorithms_of, public_key_of
 
 if TYPE_CHECKING:
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-    from hub.trust import SignatureAlgorithm
+    from hub.trust import PublicKey, SignatureAlgorithm
 
 _ALL = frozenset(ALGORITHMS)
 _MOST_REMEMBERED = 512
@@ -37,7 +36,7 @@ class Signer:
     """
 
     chain: tuple[x509.Certificate, ...]
-    key: PublicKeyTypes
+    key: PublicKey
     algorithm: SignatureAlgorithm
     identity: cms.SignerIdentity
     order: int | None

@@ -4,6 +4,9 @@
 from hub.trust.algorithms import (
     ALGORITHMS,
     DEFAULT_ALGORITHMS,
+    SM2_SM3,
+    PrivateKey,
+    PublicKey,
     Scheme,
     SignatureAlgorithm,
     Signed,
@@ -47,6 +50,7 @@ from hub.trust.validation import Validator
 __all__ = [
     "ALGORITHMS",
     "DEFAULT_ALGORITHMS",
+    "SM2_SM3",
     "USE_POLICIES",
     "AnswerKind",
     "Authority",
@@ -58,6 +62,8 @@ __all__ = [
     "KeyUsage",
     "ListedService",
     "OnlineRevocation",
+    "PrivateKey",
+    "PublicKey",
     "RevocationAnswer",
     "RevocationJudge",
     "RevocationPolicy",

@@ -3,6 +3,8 @@
 
 from hub.trust.algorithms.cms import stated_algorithm
 from hub.trust.algorithms.keys import (
+    PrivateKey,
+    PublicKey,
     algorithm_for,
     algorithms_for,
     is_signature_valid,
@@ -16,6 +18,7 @@ from hub.trust.algorithms.signed import (
     algorithms_of,
     is_signed_by,
     key_problem,
+    public_key_info,
     public_key_of,
     signature_parts,
     signature_problem,
@@ -33,6 +36,7 @@ from hub.trust.algorithms.table import (
     ML_DSA_87,
     RSA_PSS_SHA256,
     RSA_SHA256,
+    SM2_SM3,
     KeyKind,
     Scheme,
     SignatureAlgorithm,
@@ -53,7 +57,10 @@ __all__ = [
     "ML_DSA_87",
     "RSA_PSS_SHA256",
     "RSA_SHA256",
+    "SM2_SM3",
     "KeyKind",
+    "PrivateKey",
+    "PublicKey",
     "Scheme",
     "SignatureAlgorithm",
     "SignatureParts",
@@ -67,6 +74,7 @@ __all__ = [
     "is_signed_by",
     "key_kind",
     "key_problem",
+    "public_key_info",
     "public_key_of",
     "sign",
     "signature_parts",

@@ -7,11 +7,12 @@ Every signature the hub itself checks, on envelopes, certificates, CRLs or OCSP 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
 from hub.trust.algorithms.table import (
     ALGORITHMS,
@@ -22,12 +23,14 @@ from hub.trust.algorithms.table import (
     KeyKind,
     Scheme,
 )
+from hub.trust.sm2 import Sm2PrivateKey, Sm2PublicKey
+
+PublicKey: TypeAlias = PublicKeyTypes | Sm2PublicKey
+PrivateKey: TypeAlias = PrivateKeyTypes | Sm2PrivateKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Set as AbstractSet
-
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 
     from hub.trust.algorithms.table import SignatureAlgorithm
 
@@ -47,12 +50,13 @@ _ROWS: dict[KeyKind, tuple[SignatureAlgorithm, ...]] = {
 }
 
 _CURVES = {"secp256r1": KeyKind.P256, "secp384r1": KeyKind.P384, "secp521r1": KeyKind.P521}
-_KINDS: tuple[tuple[type[PublicKeyTypes], KeyKind], ...] = (
+_KINDS: tuple[tuple[type[PublicKey], KeyKind], ...] = (
     (rsa.RSAPublicKey, KeyKind.RSA),
     (ed25519.Ed25519PublicKey, KeyKind.ED25519),
     (mldsa.MLDSA44PublicKey, KeyKind.ML_DSA_44),
     (mldsa.MLDSA65PublicKey, KeyKind.ML_DSA_65),
     (mldsa.MLDSA87PublicKey, KeyKind.ML_DSA_87),
+    (Sm2PublicKey, KeyKind.SM2),
 )
 
 _SMALL_ORDER_POINTS = frozenset(
@@ -73,7 +77,7 @@ Under such a key signatures hold that nobody made.
 """
 
 
-def key_kind(key: PublicKeyTypes) -> KeyKind | None:
+def key_kind(key: PublicKey) -> KeyKind | None:
     """Return what kind of key this is, or None when no row is for it or it is too weak for one.
 
     Source: ETSI TS 119 312; FIPS 186-5 appendix A.1.1 (RSA); RFC 8032 section 8.8 (Ed25519).
@@ -89,7 +93,7 @@ def key_kind(key: PublicKeyTypes) -> KeyKind | None:
 
 
 def algorithms_for(
-    key: PublicKeyTypes, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
+    key: PublicKey, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
 ) -> tuple[SignatureAlgorithm, ...]:
     """Return the allowed rows that fit a public key, the one it signs with by default first."""
     kind = key_kind(key)
@@ -97,14 +101,14 @@ def algorithms_for(
 
 
 def algorithm_for(
-    key: PublicKeyTypes, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
+    key: PublicKey, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
 ) -> SignatureAlgorithm | None:
     """Return the row a key signs with by default, or None when no allowed algorithm fits it."""
     return next(iter(algorithms_for(key, allowed)), None)
 
 
 def signing_function(
-    key: PrivateKeyTypes, algorithm: SignatureAlgorithm | None = None
+    key: PrivateKey, algorithm: SignatureAlgorithm | None = None
 ) -> Callable[[bytes], bytes]:
     """Return what signs with a row, that of the key when none is chosen; ECDSA comes as DER.
 
@@ -126,11 +130,13 @@ def signing_function(
             return key.sign
         case mldsa.MLDSA44PrivateKey() | mldsa.MLDSA65PrivateKey() | mldsa.MLDSA87PrivateKey():
             return key.sign
+        case Sm2PrivateKey():
+            return key.sign
         case _:
             raise ValueError("no allowed signature algorithm fits this key")
 
 
-def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm | None = None) -> bytes:
+def sign(key: PrivateKey, data: bytes, algorithm: SignatureAlgorithm | None = None) -> bytes:
     """Sign `data` with a row, that of the key when none is chosen.
 
     Raises:
@@ -139,9 +145,7 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm | None
     return signing_function(key, algorithm)(data)
 
 
-def is_signature_valid(
-    key: PublicKeyTypes, algorithm: SignatureAlgorithm, signature: bytes, data: bytes
-) -> bool:
+def is_signature_valid(key: PublicKey, algorithm: SignatureAlgorithm, signature: bytes, data: bytes) -> bool:
     """Tell whether `signature` over `data` holds under `key` by a row of the table.
 
     Args:
@@ -165,6 +169,8 @@ def is_signature_valid(
                 mldsa.MLDSA44PublicKey() | mldsa.MLDSA65PublicKey() | mldsa.MLDSA87PublicKey(),
             ):
                 key.verify(signature, data)
+            case Scheme.SM2, Sm2PublicKey():
+                return key.verify(signature, data)
             case _:
                 return False
     except InvalidSignature:

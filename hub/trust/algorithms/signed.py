@@ -10,6 +10,7 @@ Source: RFC 5280 sections 4.1.1 and 5.1.1; RFC 6960 section 4.2.1; ETSI TS 119 3
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography import x509
@@ -19,13 +20,19 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from hub.trust.algorithms.keys import algorithms_for, is_signature_valid
-from hub.trust.algorithms.table import ALGORITHMS, DEFAULT_ALGORITHMS, Scheme, pss_parameters
+from hub.trust.algorithms.table import (
+    ALGORITHMS,
+    DEFAULT_ALGORITHMS,
+    SM2_SM3,
+    Scheme,
+    pss_parameters,
+)
+from hub.trust.sm2 import Sm2PublicKey, is_sm2_spki
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-
+    from hub.trust.algorithms.keys import PublicKey
     from hub.trust.algorithms.table import SignatureAlgorithm
 
 SignedObject: TypeAlias = x509.Certificate | x509.CertificateRevocationList | ocsp.OCSPResponse
@@ -43,12 +50,16 @@ class SignatureParts:
     signature: bytes
 
 
-def public_key_of(certificate: x509.Certificate) -> PublicKeyTypes | None:
-    """Return a certificate's public key, or None when no library here can read it."""
+def public_key_of(certificate: x509.Certificate) -> PublicKey | None:
+    """Return a certificate's public key, or None when no library here can read it.
+
+    Raises:
+        TrustError: `trust.sm2_unavailable` for an SM2 key on a machine that cannot check its signatures.
+    """
     try:
         return certificate.public_key()
     except _UNREADABLE:
-        return None
+        return _sm2_key(public_key_info(certificate))
 
 
 def algorithms_of(
@@ -58,8 +69,13 @@ def algorithms_of(
 
     A key certified for RSASSA-PSS signs nothing else, and only with the parameters certified with it.
 
+    Raises:
+        TrustError: `trust.sm2_unavailable` where SM2 is allowed and this machine cannot check it.
+
     Source: RFC 4055 section 1.2.
     """
+    if SM2_SM3 not in allowed and is_sm2_spki(public_key_info(certificate)):
+        return ()  # Where no policy names SM2, no stranger's certificate reaches libcrypto.
     key = public_key_of(certificate)
     rows = algorithms_for(key, allowed) if key is not None else ()
     if certificate.public_key_algorithm_oid != _RSA_PSS_KEY:
@@ -74,8 +90,9 @@ def key_problem(
     """Say why a certificate's key may not sign anything, or None when it may."""
     if algorithms_of(certificate, allowed):
         return None
-    key = public_key_of(certificate)
-    size = getattr(key, "key_size", None)
+    if is_sm2_spki(public_key_info(certificate)):
+        return "a key of SM2 is not allowed"
+    size = getattr(public_key_of(certificate), "key_size", None)
     kind = certificate.public_key_algorithm_oid
     return f"a key of {_oid_words(kind)}{f' with {size} bits' if size else ''} is not allowed"
 
@@ -171,14 +188,28 @@ def _basic_ocsp_response(der: bytes) -> bytes:
     return der[start:end]
 
 
-def _key_parameters(certificate: x509.Certificate) -> bytes:
-    """Return the parameters of the AlgorithmIdentifier of a certificate's key, in DER; empty where absent."""
+def public_key_info(certificate: x509.Certificate) -> bytes:
+    """Return a certificate's SubjectPublicKeyInfo in DER, as it was signed (RFC 5280 section 4.1)."""
     data = certificate.tbs_certificate_bytes
     position, _ = _content(data, 0)
     skipped = 6 if data[position] == 0xA0 else 5  # version, serial, signature, issuer, validity, subject
     for _ in range(skipped):
         position = _content(data, position)[1]
-    position, _ = _content(data, position)  # SubjectPublicKeyInfo
+    return data[position : _content(data, position)[1]]
+
+
+@lru_cache(maxsize=256)
+def _sm2_key(spki: bytes) -> Sm2PublicKey | None:
+    try:
+        return Sm2PublicKey(spki)
+    except ValueError:
+        return None
+
+
+def _key_parameters(certificate: x509.Certificate) -> bytes:
+    """Return the parameters of the AlgorithmIdentifier of a certificate's key, in DER; empty where absent."""
+    data = public_key_info(certificate)
+    position, _ = _content(data, 0)
     position, end = _content(data, position)  # AlgorithmIdentifier
     return data[_content(data, position)[1] : end]
 

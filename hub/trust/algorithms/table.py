@@ -6,7 +6,8 @@ signs with unless another is chosen; the others are read as well. Rows off by de
 names them.
 
 Source: RFC 5754 (ECDSA and RSA with SHA-2), RFC 4055 and RFC 4056 (RSASSA-PSS), RFC 8410 and RFC 8419
-    (Ed25519), RFC 9881 and RFC 9882 (ML-DSA), ETSI TS 119 312 (which of them to use).
+    (Ed25519), RFC 9881 and RFC 9882 (ML-DSA), GB/T 32918 and GM/T 0015 (SM2), ETSI TS 119 312 (which of
+    them to use).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class KeyKind(StrEnum):
     ML_DSA_44 = "ML-DSA-44"
     ML_DSA_65 = "ML-DSA-65"
     ML_DSA_87 = "ML-DSA-87"
+    SM2 = "SM2"
 
 
 class Scheme(StrEnum):
@@ -50,6 +52,7 @@ class Scheme(StrEnum):
     PSS = "RSASSA-PSS"
     EDDSA = "EdDSA"
     ML_DSA = "ML-DSA"
+    SM2 = "SM2"
 
 
 class Signed(StrEnum):
@@ -63,7 +66,7 @@ class Signed(StrEnum):
 
 
 EVERYTHING = frozenset(Signed)
-# pyHanko, which makes and checks seals and time stamps, does not know ML-DSA.
+# pyHanko, which makes and checks seals and time stamps, knows neither ML-DSA nor SM2.
 _NO_PDF = EVERYTHING - {Signed.SEAL, Signed.TIME_STAMP}
 
 
@@ -111,6 +114,7 @@ _DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _NULL = b"\x05\x00"
 _MGF1 = ObjectIdentifier("1.2.840.113549.1.1.8")
 _PSS = ObjectIdentifier("1.2.840.113549.1.1.10")
+_SM2_WITH_SM3 = ObjectIdentifier("1.2.156.10197.1.501")
 RSA_ENCRYPTION = ObjectIdentifier("1.2.840.113549.1.1.1")
 
 
@@ -243,6 +247,23 @@ ML_DSA_44 = _ml_dsa(KeyKind.ML_DSA_44, 17)
 ML_DSA_65 = _ml_dsa(KeyKind.ML_DSA_65, 18)
 ML_DSA_87 = _ml_dsa(KeyKind.ML_DSA_87, 19)
 
+SM2_SM3 = SignatureAlgorithm(
+    id="sm2-sm3",
+    name="SM2 with SM3",
+    name_zh="国密SM2（SM3）",
+    key=KeyKind.SM2,
+    scheme=Scheme.SM2,
+    digest="sm3",
+    digest_oid=ObjectIdentifier("1.2.156.10197.1.401"),
+    identifier=identifier(_SM2_WITH_SM3),
+    # Authorities in China write both forms.
+    read_as_well=(identifier(_SM2_WITH_SM3, _NULL),),
+    signs=_NO_PDF,
+    is_default=False,
+    until=None,
+    source="GB/T 32918.2-2016; GM/T 0006-2012; GM/T 0015-2012",
+)
+
 ALGORITHMS: tuple[SignatureAlgorithm, ...] = (
     ECDSA_P256,
     _ecdsa(KeyKind.P256, "sha384", 3),
@@ -261,6 +282,7 @@ ALGORITHMS: tuple[SignatureAlgorithm, ...] = (
     ML_DSA_44,
     ML_DSA_65,
     ML_DSA_87,
+    SM2_SM3,
 )
 """The table."""
 

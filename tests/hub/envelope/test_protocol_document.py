@@ -22,7 +22,7 @@ from hub.envelope import (
     seal_envelope,
 )
 from hub.errors import error_kinds
-from hub.trust import ALGORITHMS, Signed
+from hub.trust import ALGORITHMS, SM2_SM3, Signed
 from tests.hub.envelope.signers import header_for, throwaway_key
 
 TEXT = (Path(__file__).parents[3] / "docs/protocols/envelope.md").read_text(encoding="utf-8")
@@ -109,11 +109,16 @@ def test_the_limits_are_those_of_the_code() -> None:
 def test_the_table_of_algorithms_is_that_of_the_code() -> None:
     table = section("## 6. The signature")
     rows = re.findall(
-        r"^\| `([a-z0-9-]+)` \| ([^|]+) \| (SHA-\d+) \| (yes|by policy) \|$", table, re.MULTILINE
+        r"^\| `([a-z0-9-]+)` \| ([^|]+) \| (SHA-\d+|SM3) \| (yes|by policy) \|$", table, re.MULTILINE
     )
 
     assert rows == [
-        (row.id, row.name, f"SHA-{row.digest[3:]}", "yes" if row.is_default else "by policy")
+        (
+            row.id,
+            row.name,
+            "SM3" if row is SM2_SM3 else f"SHA-{row.digest[3:]}",
+            "yes" if row.is_default else "by policy",
+        )
         for row in ALGORITHMS
         if Signed.ENVELOPE in row.signs
     ]
