@@ -163,7 +163,7 @@ class GatewayProcess:
             _load_key(seal),
             self._trust_list,
             OnlineRevocation(),
-            seal.time_stamp_url,
+            seal.time_stamp_urls,
             notice=seal.notice,
             clock=self._clock,
         )

@@ -72,9 +72,12 @@ class DraftSettings(_Settings):
 
 
 class SealSettings(KeySettings):
-    """The seal this member puts on documents, who stamps their time, and a notice drawn in the seal."""
+    """The seal this member puts on documents, who stamps their time, and a notice drawn in the seal.
 
-    time_stamp_url: ReferredText
+    Without addresses of its own, the time-stamping authorities of the trust list are asked.
+    """
+
+    time_stamp_urls: Annotated[tuple[ReferredText, ...], Field(strict=False)] = ()
     notice: str | None = None
 
 

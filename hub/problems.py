@@ -49,6 +49,7 @@ _STATUS = {
     "trust.certificate_not_registered": 403,
     "trust.key_of_another_member": 409,
     "trust.token_unavailable": 503,
+    "trust.timestamp_unavailable": 503,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
 

@@ -51,6 +51,9 @@ _HOST = "127.0.0.1"
 _APPROVED = {"envelope-ca": ["envelope"], "seal-ca": ["seal", "timestamp"]}
 _APPROVED_IN_TESTS = {"revoked-ca": ["envelope"]}
 
+TIME_STAMPING = ("tsa", "tsa-2")
+"""Labels of the time-stamping authorities, in the order in which they are asked."""
+
 Recipe = dict[str, Any]
 
 
@@ -81,8 +84,13 @@ class DevelopmentPki:
 
     @property
     def time_stamp_url(self) -> str:
-        """The RFC 3161 service."""
-        return f"{self.url}/development/tsa/tsa"
+        """The RFC 3161 service that is asked first."""
+        return self.time_stamp_urls[0]
+
+    @property
+    def time_stamp_urls(self) -> tuple[str, ...]:
+        """All RFC 3161 services, in the order in which they are asked."""
+        return tuple(f"{self.url}/development/tsa/{label}" for label in TIME_STAMPING)
 
     def key(self, label: str) -> Path:
         """Return the encrypted PKCS#8 key of a label."""

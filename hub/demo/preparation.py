@@ -179,7 +179,7 @@ def _gateways(pki: DevelopmentPki, ports: Ports) -> dict[str, dict[str, Any]]:
             ],
             "seal": {
                 **_keys(pki, "labour-seal"),
-                "time_stamp_url": pki.time_stamp_url,
+                "time_stamp_urls": list(pki.time_stamp_urls),
                 "notice": "演示 DEMO",
             },
         },

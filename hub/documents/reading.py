@@ -11,14 +11,13 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from asn1crypto import cms
 from pyhanko.pdf_utils.generic import DictionaryObject
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY
 from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.general import find_cms_attribute_iter
 from pyhanko.sign.validation import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
-from pyhanko.sign.validation.generic_cms import extract_tst_data_iter
 
 from hub.errors import DocumentError
 
@@ -81,18 +80,25 @@ def find_archive_timestamps(reader: PdfFileReader) -> tuple[EmbeddedPdfSignature
     return stamps
 
 
-def seal_token(seal: EmbeddedPdfSignature) -> cms.SignedData:
-    """Return the token of the seal's signature timestamp.
+def seal_token(seal: EmbeddedPdfSignature) -> bytes:
+    """Return the token of the seal's signature timestamp, in DER.
 
     Raises:
         DocumentError: `document.timestamp_invalid` when there is not exactly one.
     """
-    tokens = list(extract_tst_data_iter(seal.signer_info, signed=False))
+    tokens = list(find_cms_attribute_iter(seal.signer_info["unsigned_attrs"], "signature_time_stamp_token"))
     if len(tokens) != 1:
         raise DocumentError(
             "document.timestamp_invalid", f"{len(tokens)} signature timestamps instead of one"
         )
-    return tokens[0]
+    token: bytes = tokens[0].dump()
+    return token
+
+
+def stamp_token(stamp: EmbeddedPdfSignature) -> bytes:
+    """Return the token of a document timestamp, in DER; zeros follow it in its field."""
+    contents = stamp.pkcs7_content
+    return contents[: _der_length(contents)]
 
 
 def check_contents_form(pdf: bytes, signature: EmbeddedPdfSignature) -> None:
@@ -110,20 +116,6 @@ def check_contents_form(pdf: bytes, signature: EmbeddedPdfSignature) -> None:
     used = contents[: _der_length(contents)]
     if contents[len(used) :].strip(b"\0"):
         raise DocumentError("document.modified", "something follows a signature inside its own field")
-
-
-def check_encoding(stamp: EmbeddedPdfSignature) -> None:
-    """Refuse a document timestamp that is not encoded in the one form of DER.
-
-    A seal needs no such check: the timestamps after it cover its bytes.
-
-    Raises:
-        DocumentError: `document.modified`.
-    """
-    encoded = stamp.pkcs7_content[: _der_length(stamp.pkcs7_content)]
-    # A copy is encoded anew, because that normalizes a structure in place.
-    if cms.ContentInfo.load(encoded, strict=True).dump(force=True) != encoded:
-        raise DocumentError("document.modified", "a time stamp is not encoded in its one form")
 
 
 def coverage(signature: EmbeddedPdfSignature) -> SignatureCoverageLevel:

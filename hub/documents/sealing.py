@@ -3,7 +3,7 @@
 
     1  the seal's certificate holds now: trust list, use, revocation
     2  signature over the document, with a signature timestamp           PAdES B-T
-    3  the time-stamping authority's certificate holds now
+    3  the time-stamping authority's certificate held then
     4  both chains and their revocation answers go into the document     PAdES B-LT (DSS)
     5  a document timestamp covers everything                            PAdES B-LTA
     6  the result is verified as a stranger would; only then it is given out
@@ -18,7 +18,6 @@ import io
 import threading
 from typing import TYPE_CHECKING
 
-import httpx2
 from asn1crypto import crl, ocsp
 from cryptography.x509.oid import NameOID
 from pyhanko.pdf_utils.layout import AxisAlignment, Margins, SimpleBoxLayoutRule
@@ -31,22 +30,32 @@ from pyhanko.sign.validation import DocumentSecurityStore
 from pyhanko.stamp import StaticStampStyle
 
 from hub.clock import Clock, SystemClock
-from hub.documents.reading import find_seal, open_pdf, seal_token
 from hub.documents.signer import (
     SealPage,
     SealSigner,
-    TimeStampClient,
+    SealTimeStamper,
     UnchangedMetadataWriter,
     to_asn1,
-    token_chain,
 )
 from hub.documents.typesetting import SEAL_SQUARE, Square, typeset_seal
 from hub.documents.verification import verify_document
 from hub.errors import DocumentError, TrustError
-from hub.trust import AnswerKind, TrustLists, Use, ValidatedPath, Validator, member_of_certificate
+from hub.trust import (
+    AnswerKind,
+    TimeStampAuthority,
+    TimeStampClient,
+    TrustLists,
+    Use,
+    ValidatedPath,
+    Validator,
+    listed_authorities,
+    member_of_certificate,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
+
+    import httpx2
 
     from hub.trust import RevocationSource, SigningKey
 
@@ -54,7 +63,6 @@ FIELD = "Seal"
 """Name of the seal's signature field."""
 
 _ARCHIVE_FIELD = "ArchiveTimestamp"
-_TIMEOUT = httpx2.Timeout(5.0, connect=2.0)
 # The last three are how pyHanko meets a time-stamp answer with another nonce, or one that lacks a field.
 _PYHANKO_REFUSALS = (
     SigningError,
@@ -81,7 +89,8 @@ class DocumentSealer:
         key: the department's seal key; it stays with its holder.
         trust_lists: who is approved; the finished document is verified against it alone.
         revocation: where the answers come from that are laid into the document.
-        time_stamp_url: a time-stamping authority (RFC 3161 over HTTP) that the trust list approves.
+        time_stamp_urls: time-stamping authorities (RFC 3161 over HTTP) in the order in which they are asked;
+            none means those of the trust list. The trust list has to approve each of them either way.
         notice: printed inside the drawn seal, such as that this is a demonstration.
         square: where on the last page the seal is drawn.
         client: carries the requests for time stamps.
@@ -97,7 +106,7 @@ class DocumentSealer:
         key: SigningKey,
         trust_lists: TrustLists,
         revocation: RevocationSource,
-        time_stamp_url: str,
+        time_stamp_urls: Sequence[str] = (),
         *,
         notice: str | None = None,
         square: Square = SEAL_SQUARE,
@@ -116,8 +125,11 @@ class DocumentSealer:
         self._page = typeset_seal(self._name, member_of_certificate(leaf), notice=notice)
         self._square = square
         self._clock = clock or SystemClock()
-        self._client = client or httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
-        self._time_stamps = TimeStampClient(time_stamp_url, self._client)
+        authorities = [TimeStampAuthority(url, url) for url in time_stamp_urls]
+        self._client = TimeStampClient(
+            authorities or listed_authorities(trust_lists), self._validator, self._clock, client=client
+        )
+        self._time_stamps = SealTimeStamper(self._client)
         self._lock = threading.Lock()
 
     def seal(self, pdf: bytes, *, reason: str | None = None, location: str | None = None) -> bytes:
@@ -133,17 +145,27 @@ class DocumentSealer:
 
         Source: ETSI EN 319 142-1 clause 6.3.
         """
+        with self._lock:
+            try:
+                return self._seal_once(pdf, reason, location)
+            except DocumentError:
+                # One authority stamps all of a document: its answers about revocation lie in it, and room was
+                # left for its tokens. The one that failed on the way is asked last now.
+                if not self._time_stamps.has_changed_authority:
+                    raise
+                self._time_stamps.start_over()
+                return self._seal_once(pdf, reason, location)
+
+    def _seal_once(self, pdf: bytes, reason: str | None, location: str | None) -> bytes:
         now = self._clock.now()
         try:
-            with self._lock:
-                # One key from the check to the signature, whatever a ring of keys switches to meanwhile.
-                key = self._key.snapshot()
-                if key is not self._signer.key:
-                    self._signer = SealSigner(key)
-                path = self._validator.validate(key.certificate_chain, use=Use.SEAL, at=now)
-                signed = self._sign(pdf, reason, location)
-                authority = self._validate_authority(signed, now)
-                sealed = self._archive(signed, (path, authority))
+            # One key from the check to the signature, whatever a ring of keys switches to meanwhile.
+            key = self._key.snapshot()
+            if key is not self._signer.key:
+                self._signer = SealSigner(key)
+            path = self._validator.validate(key.certificate_chain, use=Use.SEAL, at=now)
+            signed = self._sign(pdf, reason, location)
+            sealed = self._archive(signed, (path, self._time_stamps.paths[-1]))
         except TrustError as exc:
             raise DocumentError("document.seal_failed", f"{exc.code}: {exc.detail}") from exc
         except _PYHANKO_REFUSALS as exc:
@@ -153,10 +175,11 @@ class DocumentSealer:
         if not report.is_valid:
             failed = "; ".join(f"{step.code}: {step.reason}" for step in report.steps if not step.is_passed)
             raise DocumentError("document.seal_failed", f"the sealed document does not verify: {failed}")
+        self._time_stamps.finish()
         return sealed
 
     def close(self) -> None:
-        """Close the connections to the time-stamping authority."""
+        """Close the connections to the time-stamping authorities."""
         self._client.close()
 
     def _sign(self, pdf: bytes, reason: str | None, location: str | None) -> bytes:
@@ -190,11 +213,6 @@ class DocumentSealer:
         )
         signed: io.BytesIO = asyncio.run(signer.async_sign_pdf(writer))
         return signed.getvalue()
-
-    def _validate_authority(self, signed: bytes, now: datetime) -> ValidatedPath:
-        """Validate the certificate that signed the signature timestamp just received."""
-        token = seal_token(find_seal(open_pdf(signed)))
-        return self._validator.validate(token_chain(token), use=Use.TIMESTAMP, at=now)
 
     def _archive(self, signed: bytes, paths: tuple[ValidatedPath, ...]) -> bytes:
         """Add what a verifier needs later, then a timestamp over everything."""

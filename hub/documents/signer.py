@@ -3,8 +3,6 @@
 
 pyHanko is asynchronous; this slice runs its coroutines to their end, each in an event loop of its own. So
 call sealing and verifying from a plain thread, never from a coroutine.
-
-Source: RFC 3161 section 3.4 (time stamps over HTTP).
 """
 
 from __future__ import annotations
@@ -13,8 +11,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import asn1crypto.x509
-import httpx2
-from asn1crypto import algos, cms, tsp
+from asn1crypto import algos, cms
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.content import PdfContent
@@ -29,11 +26,9 @@ from hub.errors import DocumentError
 from hub.trust import Signed
 
 if TYPE_CHECKING:
-    from hub.trust import SigningKey
+    from hub.trust import SigningKey, TimeStampClient, ValidatedPath
 
-_MOST_TOKEN_BYTES = 256 * 1024
 _LONGEST_SIGNATURE = 512
-_REPLY = "application/timestamp-reply"
 
 
 class SealSigner(Signer):
@@ -68,40 +63,44 @@ class SealSigner(Signer):
         return self.key.sign(data)
 
 
-class TimeStampClient(TimeStamper):
-    """Asks a time-stamping authority over HTTP.
+class SealTimeStamper(TimeStamper):
+    """Lets pyHanko have its digests stamped by our client, which has checked every token it returns.
 
     Args:
-        url: of the authority.
-        client: carries the requests; shared and thread-safe.
+        client: asks the authorities.
     """
 
-    def __init__(self, url: str, client: httpx2.Client) -> None:
+    def __init__(self, client: TimeStampClient) -> None:
         # pyHanko does not annotate this constructor.
         base: Any = super()
         base.__init__()
-        self._url = url
         self._client = client
+        self.paths: list[ValidatedPath] = []
+        """Of the authorities that stamped: first to measure a token, then for this document."""
 
-    async def async_request_tsa_response(self, req: tsp.TimeStampReq) -> tsp.TimeStampResp:
-        """Send one request.
+    @property
+    def has_changed_authority(self) -> bool:
+        """Whether more than one authority stamped."""
+        return len({path.leaf for path in self.paths}) > 1
+
+    def finish(self) -> None:
+        """Forget who stamped this document, but not whose tokens were measured."""
+        del self.paths[1:]
+
+    def start_over(self) -> None:
+        """Forget what was learned of an authority's tokens, above all their length."""
+        self.paths.clear()
+        self._dummy_response_cache.clear()
+
+    async def async_timestamp(self, message_digest: bytes, md_algorithm: str) -> cms.ContentInfo:
+        """Have a digest stamped.
 
         Raises:
-            DocumentError: `document.seal_failed` when the authority cannot be reached or answers otherwise.
+            TrustError: `trust.timestamp_unavailable`.
         """
-        headers = {"Content-Type": "application/timestamp-query", "Accept": _REPLY}
-        try:
-            response = self._client.post(self._url, content=req.dump(), headers=headers)
-        except httpx2.HTTPError as exc:
-            detail = f"the time-stamping authority cannot be reached ({type(exc).__name__})"
-            raise DocumentError("document.seal_failed", detail) from exc
-        kind = response.headers.get("Content-Type", "").partition(";")[0]
-        if response.status_code != httpx2.codes.OK or kind != _REPLY:
-            detail = f"the time-stamping authority answered {response.status_code} with {kind or 'no type'}"
-            raise DocumentError("document.seal_failed", detail)
-        if len(response.content) > _MOST_TOKEN_BYTES:
-            raise DocumentError("document.seal_failed", "the time-stamping authority's answer is too long")
-        return tsp.TimeStampResp.load(response.content, strict=True)
+        stamp = self._client.stamp(message_digest, md_algorithm)
+        self.paths.append(stamp.path)
+        return cms.ContentInfo.load(stamp.token, strict=True)
 
 
 class UnchangedMetadataWriter(IncrementalPdfFileWriter):
@@ -146,20 +145,3 @@ def to_asn1(certificate: x509.Certificate) -> asn1crypto.x509.Certificate:
 def from_asn1(certificate: asn1crypto.x509.Certificate) -> x509.Certificate:
     """Turn pyHanko's form of a certificate back."""
     return x509.load_der_x509_certificate(certificate.dump())
-
-
-def token_chain(token: cms.SignedData) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of a time-stamp token, its signer's first.
-
-    Raises:
-        DocumentError: `document.timestamp_invalid` when the signer's is not among them.
-    """
-    signer = token["signer_infos"][0]["sid"].chosen
-    certificates = [choice.chosen for choice in token["certificates"]]
-    wanted = (signer["issuer"], signer["serial_number"].native)
-    is_signers = [(each.issuer, each.serial_number) == wanted for each in certificates]
-    if is_signers.count(True) != 1:
-        raise DocumentError("document.timestamp_invalid", "the token does not hold its signer's certificate")
-    first = is_signers.index(True)
-    ordered = [certificates[first], *certificates[:first], *certificates[first + 1 :]]
-    return tuple(from_asn1(each) for each in ordered)

@@ -26,7 +26,6 @@ from hub.documents.reading import (
     HeldAnswers,
     attached_data,
     check_contents_form,
-    check_encoding,
     coverage,
     find_archive_timestamps,
     find_seal,
@@ -34,8 +33,9 @@ from hub.documents.reading import (
     later_changes,
     open_pdf,
     seal_token,
+    stamp_token,
 )
-from hub.documents.signatures import TimeStamp, check_certificates, check_signature, check_time_stamp
+from hub.documents.signatures import check_certificates, check_signature, check_time_stamp
 from hub.documents.signer import from_asn1
 from hub.documents.typesetting import ATTACHMENT_NAME
 from hub.errors import DocumentError, TrustError
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from pyhanko.pdf_utils.reader import PdfFileReader
     from pyhanko.sign.validation import EmbeddedPdfSignature
 
-    from hub.trust import RevocationSource
+    from hub.trust import RevocationSource, TimeStamp
 
 _CLOCK_SKEW = timedelta(seconds=60)
 """How far a time-stamping authority's clock may run ahead of the verifier's."""
@@ -262,9 +262,8 @@ class _Verification:
     def _check_archive(self) -> str:
         """The last one has to cover everything but its own bytes (ETSI EN 319 142-1 clause 5.4.3)."""
         for each in find_archive_timestamps(self._reader):
-            stamp = check_time_stamp(each.signed_data, each.compute_digest, self._validator)
+            stamp = check_time_stamp(stamp_token(each), each.compute_digest, self._validator)
             check_contents_form(self._pdf, each)
-            check_encoding(each)
             self._check_not_later(stamp)
         if coverage(each) is not SignatureCoverageLevel.ENTIRE_FILE:
             raise DocumentError("document.modified", "something follows the last document time stamp")

@@ -43,6 +43,8 @@ from hub.trust.possession import prove_possession, require_possession
 from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, StoredRevocation
+from hub.trust.stamping import TimeStampAuthority, TimeStampClient, listed_authorities
+from hub.trust.timestamps import TimeStamp, verify_time_stamp
 from hub.trust.trustlist import load_trust_list
 from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy
 from hub.trust.validation import Validator
@@ -76,6 +78,9 @@ __all__ = [
     "SigningKey",
     "StepRecorder",
     "StoredRevocation",
+    "TimeStamp",
+    "TimeStampAuthority",
+    "TimeStampClient",
     "TrustList",
     "TrustLists",
     "Use",
@@ -92,6 +97,7 @@ __all__ = [
     "is_signature_valid",
     "is_signed_by",
     "key_problem",
+    "listed_authorities",
     "load_trust_list",
     "member_of_certificate",
     "prove_possession",
@@ -102,4 +108,5 @@ __all__ = [
     "signature_problem",
     "signing_function",
     "stated_algorithm",
+    "verify_time_stamp",
 ]

@@ -35,7 +35,7 @@ def written(folder: Path, **changes: object) -> Path:
 
 def test_references_are_followed_and_paths_start_at_the_file(tmp_path: Path) -> None:
     drafts = [{"subsystem": "11510108MB1A00002M/employment", "token": "env:FUND_TOKEN"}]
-    seal = {**KEYS, "time_stamp_url": "http://127.0.0.1/tsa"}
+    seal = {**KEYS, "time_stamp_urls": ["http://127.0.0.1/tsa"]}
     file = written(tmp_path, port="env:GATEWAY_PORT", drafts=drafts, seal=seal, services=["a.yaml"])
     settings = load_gateway_settings(file, ENVIRONMENT)
     assert settings.port == 9001

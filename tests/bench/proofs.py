@@ -29,7 +29,7 @@ def measure(folder: Path) -> Iterator[str]:
     key = load_signing_key(pki.key("labour-seal"), pki.chain("labour-seal"), _PASSPHRASE)
     with serve(pki, _PASSPHRASE), on_one_core():
         trust_list = load_trust_list(pki.trust_list)
-        sealer = DocumentSealer(key, trust_list, OnlineRevocation(), pki.time_stamp_url)
+        sealer = DocumentSealer(key, trust_list, OnlineRevocation(), [pki.time_stamp_url])
         pdf = typeset_proof(data)
         typeset = rate(lambda: typeset_proof(data), at_a_time=1)
         seal = rate(lambda: sealer.seal(pdf), at_a_time=1)

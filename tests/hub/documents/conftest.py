@@ -34,9 +34,9 @@ def open_sealer(
 ) -> Iterator[DocumentSealer]:
     """Make a sealer with the key of a label, and close its connections afterwards."""
     revocation = OnlineRevocation()
-    url = time_stamp_url or pki.time_stamp_url
+    urls = [time_stamp_url or pki.time_stamp_url]
     approved = trust_list or load_trust_list(pki.trust_list)
-    sealer = DocumentSealer(pki.signer(label), approved, revocation, url, notice="演示 DEMO")
+    sealer = DocumentSealer(pki.signer(label), approved, revocation, urls, notice="演示 DEMO")
     try:
         yield sealer
     finally:

@@ -105,14 +105,14 @@ def test_without_a_time_stamping_authority_nothing_is_sealed(pki: ServedPki, typ
     with open_sealer(pki, "labour-seal", url) as sealer, pytest.raises(DocumentError) as refusal:
         sealer.seal(typeset)
     assert refusal.value.code == "document.seal_failed"
-    assert "time-stamping authority cannot be reached" in refusal.value.detail
+    assert "ConnectError" in refusal.value.detail
     assert refusal.value.is_retryable
 
 
 def test_what_does_not_answer_as_a_time_stamping_authority_is_refused(pki: ServedPki, typeset: bytes) -> None:
     with (
         open_sealer(pki, "labour-seal", f"{pki.url}/nothing/here") as sealer,
-        pytest.raises(DocumentError, match="time-stamping authority answered 404"),
+        pytest.raises(DocumentError, match="it answered 404"),
     ):
         sealer.seal(typeset)
 
