@@ -21,13 +21,15 @@ from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from adapters.rollover import LOOK_SECONDS, KeyWatch, register_certificate
+from hub.alarms import LoggedAlarms
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
 from hub.custody import KeyRing, RollOver, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
-from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Use, Validator
+from hub.trustlist import FolderStore, TrustListArchive, TrustListFollower, read_containers, read_pinned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -65,9 +67,12 @@ class GatewayProcess:
         self._clock = clock or SystemClock()
         self._key = KeyRing([_load_key(settings.signing)], clock=self._clock)
         self._contracts: Mapping[ContractId, Contract] = load_contracts(settings.contracts)
-        self._trust_list = load_trust_list(settings.trust_list)
-        self._validator = Validator(self._trust_list, OnlineRevocation())
+        self.trust_lists = _load_trust_lists(settings, self._clock)
+        self._validator = Validator(self.trust_lists, OnlineRevocation())
         self._http = httpx2.Client(follow_redirects=False)
+        self._follower = TrustListFollower(
+            self.trust_lists, settings.hub_url, self._http, LoggedAlarms(), self._clock
+        )
         self._services = {service.service: service for service in more}
         for file in settings.services:
             factories = {"proof": self._proof_adapter}
@@ -119,15 +124,17 @@ class GatewayProcess:
         return self._validator.validate(chain, use=Use.ENVELOPE, at=at)
 
     def start(self) -> None:
-        """Begin to work on drafts, and to look for the next certificate."""
+        """Begin to follow the trust list, to work on drafts, and to look for the next certificate."""
         if self._settings.next is not None:
             threading.Thread(target=self._keys.run, name="keys", daemon=True).start()
+        threading.Thread(target=self._follower.run, name="trust-list", daemon=True).start()
         for runner in self._drafts:
             threading.Thread(target=runner.run, name="drafts", daemon=True).start()
 
     def close(self) -> None:
-        """Stop fetching drafts and give connections back."""
+        """Stop fetching and give connections back."""
         self._keys.stopped.set()
+        self._follower.stopped.set()
         for runner in self._drafts:
             runner.stopped.set()
         for service in self._services.values():
@@ -161,7 +168,7 @@ class GatewayProcess:
             raise SettingsError("settings.invalid", "seal: a gateway that issues documents needs one")
         sealer = DocumentSealer(
             _load_key(seal),
-            self._trust_list,
+            self.trust_lists,
             OnlineRevocation(),
             seal.time_stamp_urls,
             notice=seal.notice,
@@ -213,6 +220,15 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
             Route("/healthz", healthz),
         ],
         lifespan=lifespan,
+    )
+
+
+def _load_trust_lists(settings: GatewaySettings, clock: Clock) -> TrustListArchive:
+    return TrustListArchive(
+        FolderStore(settings.data_folder / "trust-lists"),
+        read_pinned(settings.trust_list_signer),
+        seeds=read_containers(settings.trust_list),
+        now=clock.now(),
     )
 
 

@@ -90,8 +90,10 @@ class GatewaySettings(_Settings):
         hub_member: whose receipts are believed.
         signing: the key that signs.
         next: the key that shall sign after it, as soon as its chain is there; a running gateway notices it.
+        trust_list: folder of signed trust lists, or one; later versions are fetched from the hub.
+        trust_list_signer: PEM of who signed the first trust list.
         services: the adapters' YAML files; none for a gateway that only asks.
-        data_folder: where finished exchanges of drafts are put.
+        data_folder: where finished exchanges of drafts and fetched trust lists are put.
     """
 
     member: _Member
@@ -104,6 +106,7 @@ class GatewaySettings(_Settings):
     next: KeySettings | None = None
     seal: SealSettings | None = None
     trust_list: ReferredPath
+    trust_list_signer: ReferredPath
     contracts: ReferredPath
     services: list[ReferredPath] = []
     drafts: list[DraftSettings] = []

@@ -42,7 +42,8 @@ from hub.registry import (
     load_registry_file,
     registry_routes,
 )
-from hub.trust import OnlineRevocation, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Validator
+from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from hub.settings import Settings
 
 _REGISTRY_SECONDS = 1.0
+_TRUST_LIST_SECONDS = 5.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -66,6 +68,7 @@ class Hub:
     alarms: Alarms
     registry: Registry
     certificates: CertificateDesk
+    trust_lists: TrustListArchive
     log: MessageLog
     pipeline: Pipeline
     desk: EvidenceDesk
@@ -116,10 +119,11 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     alarms = Alarms(engine, writer, clock)
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
+    trust_lists = _open_trust_lists(settings, TableStore(engine, writer), clock)
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
     archive = Archive(engine)
     courier = courier or HttpCourier()
-    validator = Validator(load_trust_list(settings.trust_list), OnlineRevocation())
+    validator = Validator(trust_lists, OnlineRevocation(), alarms=alarms)
     certificates = CertificateDesk(registry, validator, clock)
     party = Party(SubsystemId(settings.subsystem), key)
     own_services = _own_services(certificates, party.subsystem, clock)
@@ -143,6 +147,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         alarms=alarms,
         registry=registry,
         certificates=certificates,
+        trust_lists=trust_lists,
         log=log,
         pipeline=pipeline,
         desk=desk,
@@ -150,6 +155,11 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         courier=courier,
         registry_file=settings.registry,
     )
+
+
+def _open_trust_lists(settings: Settings, store: TableStore, clock: Clock) -> TrustListArchive:
+    pinned = read_pinned(settings.trust_list_signer)
+    return TrustListArchive(store, pinned, seeds=read_containers(settings.trust_list), now=clock.now())
 
 
 def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict[ServiceId, OwnService]:
@@ -162,10 +172,14 @@ def build_app(hub: Hub) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(_follow_registry(hub.registry))
+        following = [
+            asyncio.create_task(_follow_registry(hub.registry)),
+            asyncio.create_task(_follow_trust_lists(hub)),
+        ]
         yield
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        for each in following:
+            each.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
         await hub.close()
 
     app = FastAPI(
@@ -192,6 +206,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(registry_routes(hub.registry, authenticate))
     app.include_router(certificate_routes(hub.certificates, authenticate))
     app.include_router(alarm_routes(hub.alarms, authenticate))
+    app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:
@@ -210,3 +225,15 @@ async def _follow_registry(registry: Registry) -> None:
         except Exception:
             # The registry in memory stays as it was; the next look may succeed.
             _logger.exception("registry.not_refreshed")
+
+
+async def _follow_trust_lists(hub: Hub) -> None:
+    """Take over versions that other hub processes were given, and watch whether the next one is due."""
+    while True:
+        try:
+            await asyncio.to_thread(hub.trust_lists.refresh)
+            await asyncio.to_thread(hub.trust_lists.watch, hub.pipeline.clock.now(), hub.alarms)
+        except Exception:
+            # The list in memory stays in force; the next look may succeed.
+            _logger.exception("trust_list.not_refreshed")
+        await asyncio.sleep(_TRUST_LIST_SECONDS)

@@ -20,8 +20,22 @@ TOKEN_VARIABLE = "HELIOGRAPH_TOKEN"  # noqa: S105 - the variable's name, not a t
 _TIMEOUT_SECONDS = 60.0
 
 
-def call_hub(hub: str, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> httpx2.Response:
+def call_hub(
+    hub: str,
+    method: str,
+    path: str,
+    *,
+    body: Mapping[str, Any] | None = None,
+    content: bytes | None = None,
+) -> httpx2.Response:
     """Call the hub with the token of the environment variable `HELIOGRAPH_TOKEN`.
+
+    Args:
+        hub: where it answers.
+        method: of HTTP.
+        path: on the hub.
+        body: to be sent as JSON.
+        content: to be sent as it is, instead.
 
     Raises:
         SettingsError: `settings.secret_missing`, no token is set.
@@ -36,6 +50,7 @@ def call_hub(hub: str, method: str, path: str, *, body: Mapping[str, Any] | None
             method,
             f"{hub}{path}",
             json=body,
+            content=content,
             headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"},
             timeout=_TIMEOUT_SECONDS,
         )

@@ -50,6 +50,13 @@ _STATUS = {
     "trust.key_of_another_member": 409,
     "trust.token_unavailable": 503,
     "trust.timestamp_unavailable": 503,
+    "trust.trust_list_forked": 409,
+    "trust.trust_list_invalid": 400,
+    "trust.trust_list_not_next": 409,
+    "trust.trust_list_outdated": 503,
+    "trust.trust_list_rolled_back": 409,
+    "trust.trust_list_unknown": 404,
+    "trust.trust_list_untrusted": 403,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
 

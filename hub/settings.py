@@ -32,6 +32,7 @@ _PATHS = (
     "key_folder",
     "log_key",
     "trust_list",
+    "trust_list_signer",
     "contracts",
     "registry",
 )
@@ -60,7 +61,8 @@ class Settings(BaseModel):
             in the data folder by default.
         log_key: encrypted PKCS#8 of the Ed25519 key that signs checkpoints.
         log_origin: the log's name in its checkpoints, a URL without scheme; never changed.
-        trust_list: JSON file of the approved authorities.
+        trust_list: folder of signed trust lists, or one; those the database lacks are taken over at start.
+        trust_list_signer: PEM of who signed the first trust list, compared with its operator by another way.
         contracts: folder of the contracts.
         registry: YAML file of members, services and rights, applied at start; None leaves all as it is.
     """
@@ -81,6 +83,7 @@ class Settings(BaseModel):
     log_passphrase: Secret
     log_origin: str
     trust_list: Path
+    trust_list_signer: Path
     contracts: Path
     registry: Path | None = None
 

@@ -16,7 +16,6 @@ import os
 import string
 import sys
 import threading
-from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,11 +27,25 @@ from aiohttp import web
 from certomancer.integrations.aiohttp_animator import build_animator_app
 from certomancer.registry import ArchLabel, CertLabel, CertomancerConfig
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from multidict import CIMultiDict
 
-from hub.clock import format_instant
+from hub.clock import to_milliseconds
+from hub.custody import load_signing_key
+from hub.identifiers import SubsystemId
+from hub.trust import RevocationPolicy, Use
+from hub.trustlist import (
+    AuthorityRow,
+    BilingualName,
+    Content,
+    ServiceRow,
+    compose,
+    file_name,
+    read_pinned,
+    read_trust_lists,
+    sign_trust_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +53,20 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+    from hub.trust import TrustList
+    from hub.trustlist import TrustListHistory
+
 PASSPHRASE_VARIABLE = "HELIOGRAPH_PKI_PASSPHRASE"  # noqa: S105 (a name, not a secret)
 """Environment variable that hands the passphrase to the services' own process."""
 
 TIME_HEADER = "X-Certomancer-Fake-Time"
 """A request that carries this (RFC 3339) is answered as of that instant; tests travel in time with it."""
+
+LIST_OPERATOR = SubsystemId("11510108MB1A00001J/trust-list")
+"""The subsystem that publishes the development trust list."""
+
+_LIST_SIGNER = "trust-list"
+_LIST_LIFETIME = timedelta(days=3650)
 
 _RECIPES = Path(__file__).parents[2] / "certs"
 _HOST = "127.0.0.1"
@@ -65,7 +87,7 @@ class DevelopmentPki:
     `rogue/labour-sign` and the like are the tests' twins that nobody approved.
 
     Attributes:
-        folder: holds `keys/`, `certificates/`, `chains/`, `trust-list.json` and the filled-in recipe.
+        folder: holds `keys/`, `certificates/`, `chains/`, `trust-lists/` and the filled-in recipe.
         port: of the services on loopback; it stands in the certificates, so it is part of the PKI.
     """
 
@@ -79,8 +101,21 @@ class DevelopmentPki:
 
     @property
     def trust_list(self) -> Path:
-        """The list of approved authorities, as `hub.trust.load_trust_list` reads it."""
-        return self.folder / "trust-list.json"
+        """The folder of the signed versions of the trust list."""
+        return self.folder / "trust-lists"
+
+    @property
+    def trust_list_signer(self) -> Path:
+        """The PEM certificate of whoever signs the list; its key is `key("trust-list")`."""
+        return self.certificate(_LIST_SIGNER)
+
+    def trust_lists(self) -> TrustListHistory:
+        """Read the trust list with all its versions."""
+        return read_trust_lists(self.trust_list, read_pinned(self.trust_list_signer))
+
+    def approved(self) -> TrustList:
+        """Read the newest trust list."""
+        return self.trust_lists().current.trust_list
 
     @property
     def time_stamp_url(self) -> str:
@@ -128,7 +163,8 @@ def make_development_pki(
             _write_certificates(pki, config, name, label)
             architecture["certs"][label]["certificate-file"] = f"certificates/{_path_label(name, label)}.pem"
     approved = _APPROVED | (_APPROVED_IN_TESTS if with_test_cases else {})
-    _write(pki.trust_list, _trust_list(pki, approved))
+    _write_list_signer(pki, passphrase)
+    _write_trust_list(pki, approved, passphrase)
     _write(folder / "certomancer.yml", yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False).encode())
     _write(folder / "pki.json", json.dumps({"port": port}).encode())
     return pki
@@ -304,26 +340,77 @@ def _write_certificates(pki: DevelopmentPki, config: CertomancerConfig, name: st
     _write(pki.chain(_path_label(name, label)), b"".join(below_root))
 
 
-def _trust_list(pki: DevelopmentPki, approved: dict[str, list[str]]) -> bytes:
-    """Write the trust list in the form of `certs/README.md`."""
+def _write_list_signer(pki: DevelopmentPki, passphrase: bytes) -> None:
+    """Make the key that signs the trust list; its certificate is pinned, so nobody issued it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    name = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "成华区数据交换（开发环境）"),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, "Heliograph 开发用信任列表签署"),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + _LIST_LIFETIME)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    _write_key(pki.key(_LIST_SIGNER), key, passphrase)
+    _write(pki.certificate(_LIST_SIGNER), pem)
+    _write(pki.chain(_LIST_SIGNER), pem)
 
-    def entry(label: str, uses: list[str], *, is_anchor: bool) -> dict[str, object]:
-        certificate = x509.load_pem_x509_certificate(pki.certificate(label).read_bytes())
-        name = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
-        return {
-            "name": name,
-            "certificate": b64encode(certificate.public_bytes(serialization.Encoding.DER)).decode(),
-            "is_anchor": is_anchor,
-            "uses": uses,
-            "approved_from": format_instant(certificate.not_valid_before_utc),
-            "approved_until": format_instant(certificate.not_valid_after_utc),
-            "revocation": "either",
-        }
 
-    entries = [entry("root", [], is_anchor=True)]
-    entries += [entry(label, uses, is_anchor=False) for label, uses in approved.items()]
-    document = {"format": "heliograph-trust-list/1", "authorities": entries}
-    return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
+def _write_trust_list(pki: DevelopmentPki, approved: dict[str, list[str]], passphrase: bytes) -> None:
+    """Sign and write the first version of the trust list."""
+    authorities = [_authority(pki, "root", [], is_anchor=True)]
+    authorities += [_authority(pki, label, uses, is_anchor=False) for label, uses in approved.items()]
+    now = to_milliseconds(datetime.now(UTC))
+    tsa = _read_certificate(pki, "tsa")
+    content = Content(
+        name=BilingualName(zh="开发用信任列表", en="Development trust list"),
+        signers=(_read_certificate(pki, _LIST_SIGNER),),
+        authorities=tuple(authorities),
+        time_stamping_authorities=(
+            ServiceRow(
+                certificate=tsa,
+                name=_common_name(tsa),
+                approved_from=tsa.not_valid_before_utc,
+                approved_until=tsa.not_valid_after_utc,
+                url=pki.time_stamp_url,
+            ),
+        ),
+        ocsp_responders=(),
+    )
+    document = compose(content, None, issued_at=now, next_update=now + _LIST_LIFETIME)
+    key = load_signing_key(pki.key(_LIST_SIGNER), pki.chain(_LIST_SIGNER), passphrase)
+    version = sign_trust_list(document, LIST_OPERATOR, key)
+    _write(pki.trust_list / file_name(version.sequence), version.raw)
+
+
+def _authority(pki: DevelopmentPki, label: str, uses: list[str], *, is_anchor: bool) -> AuthorityRow:
+    certificate = _read_certificate(pki, label)
+    return AuthorityRow(
+        name=_common_name(certificate),
+        certificate=certificate,
+        is_anchor=is_anchor,
+        uses=tuple(map(Use, uses)),
+        approved_from=certificate.not_valid_before_utc,
+        approved_until=certificate.not_valid_after_utc,
+        revocation=RevocationPolicy.EITHER,
+        reaches_below=False,
+        longest_answer_age_seconds=None,
+        unsafe_accept_unknown_revocation=False,
+    )
+
+
+def _read_certificate(pki: DevelopmentPki, label: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pki.certificate(label).read_bytes())
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    return str(certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
 
 
 def _write(path: Path, content: bytes) -> None:

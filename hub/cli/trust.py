@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typer
 
+from hub.cli.trustlists import lists
+
 app = typer.Typer(help="Whom to believe: the trust list.", no_args_is_help=True)
-lists = typer.Typer(help="The trust list: its versions, and their publication.", no_args_is_help=True)
 app.add_typer(lists, name="list")

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.cli import AsJson, print_json
+
+if TYPE_CHECKING:
+    from hub.trust import TrustLists
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +22,16 @@ def add_to(app: typer.Typer) -> None:
 
 def verify(
     file: Annotated[Path, typer.Argument(help="An .asice container or a signed PDF.", exists=True)],
-    trust_list: Annotated[Path, typer.Option(help="JSON file of the approved authorities.", exists=True)],
+    trust_list: Annotated[
+        Path | None, typer.Option(help="Folder of signed trust lists, or the one of that day.", exists=True)
+    ] = None,
+    trust_list_signer: Annotated[
+        Path | None,
+        typer.Option(help="PEM certificate of who signs the list; get it from them.", exists=True),
+    ] = None,
+    unsafe_unsigned_list: Annotated[
+        Path | None, typer.Option(help="Development only: a trust list that nobody signed.", exists=True)
+    ] = None,
     revocation: Annotated[
         Path | None, typer.Option(help="Folder of .crl and .ocsp files kept with the evidence.")
     ] = None,
@@ -31,21 +43,33 @@ def verify(
 ) -> None:
     """Check a file offline and say step by step what holds; exit code 0 only when everything does.
 
-    Example: heliograph verify response.asice --trust-list trust-list.json --revocation revocation/
+    Example: heliograph verify response.asice --trust-list trust-lists/ --trust-list-signer signer.pem
+    --revocation revocation/
     """
     from hub.clock import SystemClock
     from hub.errors import Language
     from hub.evidence.verification import render_report, report_to_json, verify_file
-    from hub.trust import load_trust_list
 
-    report = verify_file(
-        file, load_trust_list(trust_list), revocation, at=_utc(at) if at else SystemClock().now()
-    )
+    trust_lists = _read_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
+    report = verify_file(file, trust_lists, revocation, at=_utc(at) if at else SystemClock().now())
     if as_json:
         print_json(report_to_json(report))
     else:
         typer.echo(render_report(report, Language(language)))
     raise typer.Exit(0 if report.is_valid else 1)
+
+
+def _read_trust_lists(folder: Path | None, signer: Path | None, unsigned: Path | None) -> TrustLists:
+    from hub.trust import refusal
+    from hub.trustlist import read_pinned, read_trust_lists, read_unsafe_unsigned_list
+
+    if unsigned is not None and folder is None:
+        return read_unsafe_unsigned_list(unsigned)
+    if folder is None or unsigned is not None:
+        raise typer.BadParameter("give either --trust-list or --unsafe-unsigned-list")
+    if signer is None:
+        raise refusal("list_signer_not_pinned", problem="--trust-list-signer is missing")
+    return read_trust_lists(folder, read_pinned(signer))
 
 
 def _utc(instant: datetime) -> datetime:

@@ -163,6 +163,7 @@ def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:
         "log_key": "data/log.key.pem",
         "log_origin": LOG_ORIGIN,
         "trust_list": str(pki.trust_list.resolve()),
+        "trust_list_signer": str(pki.trust_list_signer.resolve()),
         "contracts": str(PROJECT / "contracts"),
         "registry": "registry.yaml",
     }
@@ -205,6 +206,7 @@ def _gateway(pki: DevelopmentPki, ports: Ports, label: str, member: str, port: i
         "hub_member": HUB_MEMBER,
         "signing": _keys(pki, f"{label}-sign"),
         "trust_list": str(pki.trust_list.resolve()),
+        "trust_list_signer": str(pki.trust_list_signer.resolve()),
         "contracts": str(PROJECT / "contracts"),
         "data_folder": f"data/{label}",
     }

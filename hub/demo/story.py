@@ -29,7 +29,8 @@ from hub.demo.preparation import (
 from hub.demo.processes import Program, all_running, wait_for_file, wait_for_http
 from hub.errors import Language
 from hub.evidence.verification import render_report, report_to_json, verify_file
-from hub.trust import AnswerKind, OnlineRevocation, Use, Validator, load_trust_list
+from hub.trust import AnswerKind, OnlineRevocation, Use, Validator
+from hub.trustlist import read_pinned, read_trust_lists
 
 if TYPE_CHECKING:
     from hub.trust import VerificationReport
@@ -135,7 +136,7 @@ def _keep_revocation(prepared: Prepared) -> None:
     """Keep what the authorities say today, so that the evidence can be verified offline for ever."""
     folder = prepared.folder.out / "revocation"
     folder.mkdir()
-    validator = Validator(load_trust_list(prepared.pki.trust_list), OnlineRevocation())
+    validator = Validator(prepared.pki.trust_lists(), OnlineRevocation())
     suffixes = {AnswerKind.OCSP: "ocsp", AnswerKind.CRL: "crl"}
     for label in ("hub-sign", "labour-sign", "federation-sign"):
         chain = x509.load_pem_x509_certificates(prepared.pki.chain(label).read_bytes())
@@ -145,7 +146,8 @@ def _keep_revocation(prepared: Prepared) -> None:
     root = path.path[-1].public_bytes(Encoding.PEM)
     intermediates = {certificate.public_bytes(Encoding.PEM) for certificate in path.path[1:-1]}
     (prepared.folder.out / "authorities.pem").write_bytes(root + b"".join(sorted(intermediates)))
-    shutil.copyfile(prepared.pki.trust_list, prepared.folder.out / "trust-list.json")
+    shutil.copytree(prepared.pki.trust_list, prepared.folder.out / "trust-lists")
+    shutil.copyfile(prepared.pki.trust_list_signer, prepared.folder.out / "trust-list-signer.pem")
 
 
 def _ask(prepared: Prepared) -> str:
@@ -186,9 +188,9 @@ def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
 
 def _verify(prepared: Prepared) -> dict[str, VerificationReport]:
     out = prepared.folder.out
-    trust_list = load_trust_list(out / "trust-list.json")
+    trust_lists = read_trust_lists(out / "trust-lists", read_pinned(out / "trust-list-signer.pem"))
     now = SystemClock().now()
-    reports = {name: verify_file(out / name, trust_list, out / "revocation", at=now) for name in _FILES}
+    reports = {name: verify_file(out / name, trust_lists, out / "revocation", at=now) for name in _FILES}
     as_json = {name: report_to_json(report) for name, report in reports.items()}
     (out / "verification-report.json").write_text(
         json.dumps(as_json, ensure_ascii=False, indent=2), encoding="utf-8"
@@ -232,7 +234,10 @@ def _summarise(
 def _sceptic_commands(out: Path) -> tuple[str, ...]:
     verify = f".venv/bin/heliograph verify {out}/response.asice"
     return (
-        f"{verify} --trust-list {out}/trust-list.json --revocation {out}/revocation",
+        (
+            f"{verify} --trust-list {out}/trust-lists --trust-list-signer {out}/trust-list-signer.pem "
+            f"--revocation {out}/revocation"
+        ),
         f"unzip -p {out}/response.asice message.json",
         f"unzip -p {out}/response.asice META-INF/ASiCManifest.xml > manifest.xml",
         f"unzip -p {out}/response.asice META-INF/signature.p7s > signature.p7s",

@@ -45,7 +45,6 @@ from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, StoredRevocation
 from hub.trust.stamping import TimeStampAuthority, TimeStampClient, listed_authorities
 from hub.trust.timestamps import TimeStamp, verify_time_stamp
-from hub.trust.trustlist import load_trust_list
 from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy
 from hub.trust.validation import Validator
 
@@ -98,7 +97,6 @@ __all__ = [
     "is_signed_by",
     "key_problem",
     "listed_authorities",
-    "load_trust_list",
     "member_of_certificate",
     "prove_possession",
     "public_key_of",

@@ -37,7 +37,7 @@ from hub.envelope import (
 )
 from hub.errors import ExchangeError, HubError
 from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId, new_message_id
-from hub.trust import OnlineRevocation, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Validator
 from tests.adapters.running import CONTRACTS, PURPOSE, running_app
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def client_of(pki: ServedPki, url: str, http: httpx2.Client) -> HubClient:
         url=url,
         hub_member=MemberId(HUB[:18]),
         party=Party(FUND, pki.signer("federation-sign")),
-        validator=Validator(load_trust_list(pki.trust_list), OnlineRevocation()),
+        validator=Validator(pki.approved(), OnlineRevocation()),
         contracts=load_contracts(CONTRACTS),
         clock=SystemClock(),
         http=http,

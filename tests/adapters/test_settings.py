@@ -21,7 +21,8 @@ COMPLETE: dict[str, Any] = {
     "hub_url": "http://127.0.0.1:8443",
     "hub_member": "11510108MB1A00001J",
     "signing": KEYS,
-    "trust_list": "trust-list.json",
+    "trust_list": "trust-lists",
+    "trust_list_signer": "trust-list-signer.pem",
     "contracts": "contracts",
     "data_folder": "data",
 }

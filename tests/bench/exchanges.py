@@ -105,7 +105,11 @@ async def _load(url: str, requests: list[bytes]) -> _Load:
 def _write_configuration(folder: Path, pki: DevelopmentPki, ports: dict[str, int]) -> None:
     (folder / "data").mkdir()
     generate_log_key(folder / "data" / "log.key.pem", _PASSPHRASE.encode())
-    shared = {"trust_list": str(pki.trust_list), "contracts": str(PROJECT / "contracts")}
+    shared = {
+        "trust_list": str(pki.trust_list),
+        "trust_list_signer": str(pki.trust_list_signer),
+        "contracts": str(PROJECT / "contracts"),
+    }
     _write(
         folder / "hub.yaml",
         {

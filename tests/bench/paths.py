@@ -9,7 +9,7 @@ from cryptography import x509
 
 from adapters.simulators.pki import make_development_pki, serve
 from hub.clock import SystemClock
-from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Use, Validator
 from tests.bench.timing import on_one_core, rate
 from tests.pki import free_port
 
@@ -24,7 +24,7 @@ def measure(folder: Path) -> Iterator[str]:
     """Measure cold and remembered validation of a department's certificate."""
     pki = make_development_pki(folder / "pki-paths", free_port(), _PASSPHRASE)
     chain = x509.load_pem_x509_certificates(pki.chain("labour-sign").read_bytes())
-    trust_list = load_trust_list(pki.trust_list)
+    trust_list = pki.approved()
     source = OnlineRevocation()
     now = SystemClock().now()
     with serve(pki, _PASSPHRASE), on_one_core():

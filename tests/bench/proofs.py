@@ -10,7 +10,7 @@ from adapters.simulators.pki import make_development_pki, serve
 from hub.custody import load_signing_key
 from hub.demo.preparation import PROJECT
 from hub.documents import DocumentSealer, typeset_proof
-from hub.trust import OnlineRevocation, load_trust_list
+from hub.trust import OnlineRevocation
 from tests.bench.timing import on_one_core, rate
 from tests.pki import free_port
 
@@ -28,7 +28,7 @@ def measure(folder: Path) -> Iterator[str]:
     pki = make_development_pki(folder / "pki-proofs", free_port(), _PASSPHRASE)
     key = load_signing_key(pki.key("labour-seal"), pki.chain("labour-seal"), _PASSPHRASE)
     with serve(pki, _PASSPHRASE), on_one_core():
-        trust_list = load_trust_list(pki.trust_list)
+        trust_list = pki.approved()
         sealer = DocumentSealer(key, trust_list, OnlineRevocation(), [pki.time_stamp_url])
         pdf = typeset_proof(data)
         typeset = rate(lambda: typeset_proof(data), at_a_time=1)

@@ -21,7 +21,8 @@ COMPLETE: dict[str, Any] = {
     "signing_chain": "hub.pem",
     "log_key": "log.key.pem",
     "log_origin": "log.example/2026",
-    "trust_list": "trust-list.json",
+    "trust_list": "trust-lists",
+    "trust_list_signer": "trust-list-signer.pem",
     "contracts": "contracts",
 }
 

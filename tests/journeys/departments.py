@@ -24,7 +24,7 @@ from hub.demo.preparation import FEDERATION, HUB_MEMBER, LABOUR_BUREAU, PROJECT
 from hub.envelope import CONTAINER_MEDIA_TYPE, Envelope, open_envelope
 from hub.errors import AdapterError
 from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId, subsystem_of
-from hub.trust import OnlineRevocation, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,6 +126,6 @@ def _gateway(pki: ServedPki, label: str, service: ServiceId, adapter: EchoAdapte
         hub_member=MemberId(HUB_MEMBER),
         services={service: ConfiguredAdapter(service, ECHO, "echo", 10.0, adapter)},
         contracts=load_contracts(PROJECT / "contracts"),
-        validator=Validator(load_trust_list(pki.trust_list), OnlineRevocation()),
+        validator=Validator(pki.approved(), OnlineRevocation()),
         clock=SystemClock(),
     )

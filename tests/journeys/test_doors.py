@@ -24,8 +24,15 @@ ID = new_message_id(SystemClock().now())
 ANYBODY = set(Role)
 CASEWORKER, GATEWAY, ADMINISTRATOR = {Role.CASEWORKER}, {Role.GATEWAY}, {Role.ADMINISTRATOR}
 
-PUBLIC = {("POST", "/api/v1/messages"), ("GET", "/log/checkpoint"), ("GET", "/healthz")}
-"""A message's signature is its credential; anybody may look at the log's checkpoint."""
+PUBLIC = {
+    ("POST", "/api/v1/messages"),
+    ("GET", "/log/checkpoint"),
+    ("GET", "/healthz"),
+    ("GET", "/api/v1/trust-lists"),
+    ("GET", "/api/v1/trust-lists/current"),
+    ("GET", "/api/v1/trust-lists/{sequence}"),
+}
+"""A message's signature is its credential; anybody may look at the log's checkpoint and the trust list."""
 
 DRAFT: dict[str, Any] = {
     "service": f"{EMPLOYMENT}/echo",
@@ -57,6 +64,7 @@ DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
         None,
         CASEWORKER,
     ),
+    ("POST", "/api/v1/trust-lists", "/api/v1/trust-lists", None, ADMINISTRATOR),
     ("POST", "/api/v1/evidence/drafts/claim", "/api/v1/evidence/drafts/claim", None, GATEWAY),
     (
         "POST",

@@ -17,7 +17,6 @@ from hub.demo.preparation import FEDERATION, FUND, HUB_MEMBER, LABOUR_BUREAU, PR
 from hub.documents import verify_document
 from hub.envelope import open_envelope, read_receipt, refer_to
 from hub.identifiers import ContractId, member_of, new_message_id
-from hub.trust import load_trust_list
 from tests.journeys.bureaus import REQUESTS
 from tests.journeys.departments import EMPLOYMENT, REGISTER
 from tests.journeys.recount import expected_proof
@@ -100,9 +99,7 @@ def test_the_answer_keeps_to_its_contract_and_carries_the_sealed_document(
     assert pdf.headers["content-type"] == "application/pdf"
     assert pdf.content == second.answer.payloads["proof.pdf"]
 
-    report = verify_document(
-        pdf.content, load_trust_list(bureaus.world.pki.trust_list), at=SystemClock().now()
-    )
+    report = verify_document(pdf.content, bureaus.world.pki.approved(), at=SystemClock().now())
 
     assert report.is_valid, [step for step in report.steps if not step.is_passed]
 

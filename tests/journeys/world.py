@@ -36,7 +36,7 @@ from hub.exchange import RECEIPT_HEADER
 from hub.identifiers import MemberId, member_of, new_message_id, subsystem_of
 from hub.registry import AccessRight, Service, Title
 from hub.settings import load_settings
-from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Use, Validator
 from tests.journeys.departments import (
     ECHO,
     EMPLOYMENT,
@@ -204,7 +204,7 @@ def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
             hub=hub,
             url=url,
             departments=departments,
-            validator=Validator(load_trust_list(pki.trust_list), OnlineRevocation()),
+            validator=Validator(pki.approved(), OnlineRevocation()),
             http=stack.enter_context(httpx2.Client(timeout=30)),
         )
 

@@ -22,7 +22,7 @@ from adapters.simulators.pki import (
     serve,
 )
 from hub.custody import load_signing_key
-from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Use, Validator
 from tests.pki import free_port
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_without_test_cases_there_is_nothing_to_refuse(tmp_path: Path) -> None:
     labels = {path.name.removesuffix(".pem") for path in (tmp_path / "chains").iterdir()}
     assert {"labour-sign", "labour-seal", "hub-sign", "tsa"} <= labels
     assert not any(label.startswith(("labour-revoked", "rogue")) for label in labels)
-    assert len(load_trust_list(pki.trust_list).authorities) == 3
+    assert len(pki.approved().authorities) == 3
 
 
 def test_a_pki_is_found_again_and_served_by_a_process_of_its_own(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_pki_is_found_again_and_served_by_a_process_of_its_own(tmp_path: Path)
         try:
             wait_until_answering(f"{pki.url}/development/crls/root/latest.crl")
             signer = load_signing_key(pki.key("labour-sign"), pki.chain("labour-sign"), SECRET)
-            validator = Validator(load_trust_list(pki.trust_list), OnlineRevocation())
+            validator = Validator(pki.approved(), OnlineRevocation())
             chain = signer.certificate_chain
             path = validator.validate(chain, use=Use.ENVELOPE, at=datetime.now(UTC))
             assert path.member_id == "11510108MB1A00002M"

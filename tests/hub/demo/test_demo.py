@@ -26,7 +26,8 @@ FILES = {
     "response.asice",
     "response.json",
     "revocation",
-    "trust-list.json",
+    "trust-list-signer.pem",
+    "trust-lists",
     "verification-report.json",
     "verification-report.txt",
 }
@@ -65,9 +66,8 @@ def test_the_demonstration_runs_leaves_files_that_verify_and_runs_again(tmp_path
     damaged = bytearray(containers["response.asice"])
     damaged[len(damaged) // 2] ^= 1
     (tmp_path / "damaged.asice").write_bytes(damaged)
-    done = run(
-        out, "verify", "../../damaged.asice", "--trust-list", "trust-list.json", "--revocation", "revocation"
-    )
+    trust = ("--trust-list", "trust-lists", "--trust-list-signer", "trust-list-signer.pem")
+    done = run(out, "verify", "../../damaged.asice", *trust, "--revocation", "revocation")
     assert done.returncode == 1, "the demonstration ends well only because its own files verify"
     assert "envelope." in done.stdout, done.stdout + done.stderr
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hub.documents import DocumentSealer, typeset_proof
-from hub.trust import OnlineRevocation, TrustList, load_trust_list
+from hub.trust import OnlineRevocation, TrustList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def open_sealer(
     """Make a sealer with the key of a label, and close its connections afterwards."""
     revocation = OnlineRevocation()
     urls = [time_stamp_url or pki.time_stamp_url]
-    approved = trust_list or load_trust_list(pki.trust_list)
+    approved = trust_list or pki.approved()
     sealer = DocumentSealer(pki.signer(label), approved, revocation, urls, notice="演示 DEMO")
     try:
         yield sealer
@@ -60,7 +60,7 @@ def typeset() -> bytes:
 
 @pytest.fixture(scope="session")
 def trust_list(pki: ServedPki) -> TrustList:
-    return load_trust_list(pki.trust_list)
+    return pki.approved()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from pyhanko.sign.validation import DocumentSecurityStore
 
 from hub.documents import SEAL_SQUARE, DocumentSealer, proof_json, verify_document
 from hub.errors import DocumentError
-from hub.trust import TrustList, Use, load_trust_list
+from hub.trust import TrustList, Use
 from tests.hub.documents.conftest import now, open_sealer, read_example
 from tests.pki import free_port
 
@@ -128,7 +128,7 @@ def test_an_old_time_stamp_that_is_played_back_is_refused(pki: ServedPki, typese
 
 
 def test_a_time_stamping_authority_that_is_not_approved_is_refused(pki: ServedPki, typeset: bytes) -> None:
-    trust_list = load_trust_list(pki.trust_list)
+    trust_list = pki.approved()
     without = TrustList(
         tuple(replace(row, uses=row.uses - {Use.TIMESTAMP}) for row in trust_list.authorities)
     )

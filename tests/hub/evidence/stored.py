@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hub.envelope import Envelope, Kind, Payload, Purpose, seal_envelope
 from hub.identifiers import new_message_id
-from hub.trust import OnlineRevocation, Use, Validator, load_trust_list
+from hub.trust import OnlineRevocation, Use, Validator
 from tests.hub.envelope.signers import REQUEST, header_for
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def store_revocation(pki: ServedPki, labels: Sequence[str], folder: Path) -> Pat
     """Ask the authorities about some signers and keep the answers, as the demonstration does."""
     folder.mkdir(exist_ok=True)
     source = OnlineRevocation()
-    validator = Validator(load_trust_list(pki.trust_list), source)
+    validator = Validator(pki.approved(), source)
     for label in labels:
         path = validator.validate(pki.certificates(label), use=Use.ENVELOPE, at=now())
         for number, answer in enumerate(path.revocation):

@@ -31,7 +31,7 @@ from hub.evidence import containers
 from hub.evidence.verification import render_report, report_to_json, verify_file
 from hub.findings import finding_to_json, tell
 from hub.identifiers import SubsystemId
-from hub.trust import StepRecorder, TrustList, VerificationReport, VerificationStep, load_trust_list
+from hub.trust import StepRecorder, TrustList, VerificationReport, VerificationStep
 from tests.hub.envelope.signers import EMPLOYMENT, FUND, throwaway_key
 from tests.hub.evidence.stored import now, sealed_request, store_crls, store_revocation
 from tests.hub.test_findings import EXPIRED
@@ -60,7 +60,7 @@ REQUEST_STEPS = [
 
 @pytest.fixture(scope="module")
 def trust_list(pki: ServedPki) -> TrustList:
-    return load_trust_list(pki.trust_list)
+    return pki.approved()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.envelope.cades import sign_manifest
 from hub.evidence import foreign_verification as foreign
 from hub.evidence.verification import verify_file
-from hub.trust import TrustList, VerificationReport, load_trust_list
+from hub.trust import TrustList, VerificationReport
 from tests.hub.envelope.signers import throwaway_key
 from tests.hub.envelope.test_cades import needs_openssl, openssl_signs
 from tests.hub.evidence.stored import now, store_revocation
@@ -136,7 +136,7 @@ def zipped(members: dict[str, bytes] | list[tuple[str, bytes]], method: int = zi
 
 @pytest.fixture(scope="module")
 def trust_list(pki: ServedPki) -> TrustList:
-    return load_trust_list(pki.trust_list)
+    return pki.approved()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from cryptography import x509
 from adapters.simulators.pki import TIME_HEADER, serve
 from hub.clock import FixedClock
 from hub.errors import TrustError
-from hub.trust import OnlineRevocation, TrustList, Use, ValidatedPath, Validator, load_trust_list
+from hub.trust import OnlineRevocation, TrustList, Use, ValidatedPath, Validator
 from tests.pki import PASSPHRASE, make_served_pki
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TimeTravel:
             limits=httpx2.Limits(max_keepalive_connections=0),
             trust_env=False,
         )
-        self.validator = Validator(load_trust_list(pki.trust_list), OnlineRevocation(client))
+        self.validator = Validator(pki.approved(), OnlineRevocation(client))
 
     def _travel(self, request: httpx2.Request) -> None:
         self.requests.append(request.url.path)
@@ -124,7 +124,7 @@ def test_no_result_outlives_the_certificate(travel: TimeTravel) -> None:
 
 def test_no_result_outlives_its_revocation_answer(pki: ServedPki) -> None:
     patient = Validator(
-        load_trust_list(pki.trust_list),
+        pki.approved(),
         OnlineRevocation(longest_age=timedelta(days=1)),
         longest_age=timedelta(1),
     )
@@ -196,7 +196,7 @@ def test_a_stranger_s_certificate_makes_nobody_call(pki: ServedPki) -> None:
 
 
 def test_a_result_is_not_given_under_another_version_of_the_list(pki: ServedPki) -> None:
-    lists = ChangingLists(load_trust_list(pki.trust_list))
+    lists = ChangingLists(pki.approved())
     validator = Validator(lists, OnlineRevocation())
     chain, then = pki.certificates("labour-sign"), datetime.now(UTC)
     assert validator.validate(chain, use=Use.ENVELOPE, at=then) == validator.known(

@@ -15,7 +15,7 @@ from cryptography.x509 import ocsp
 
 from adapters.simulators.pki import TIME_HEADER
 from hub.errors import TrustError
-from hub.trust import OnlineRevocation, StoredRevocation, Use, Validator, load_trust_list
+from hub.trust import OnlineRevocation, StoredRevocation, Use, Validator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,13 +49,13 @@ def store_crls(pki: ServedPki, folder: Path, at: datetime | None = None) -> Path
 
 
 def offline(pki: ServedPki, folder: Path) -> Validator:
-    return Validator(load_trust_list(pki.trust_list), StoredRevocation(folder))
+    return Validator(pki.approved(), StoredRevocation(folder))
 
 
 def test_the_answers_a_validation_relied_on_repeat_it_offline(pki: ServedPki, tmp_path: Path) -> None:
     at = datetime.now(UTC)
     chain = pki.certificates("labour-sign")
-    online = Validator(load_trust_list(pki.trust_list), OnlineRevocation())
+    online = Validator(pki.approved(), OnlineRevocation())
     path = online.validate(chain, use=Use.ENVELOPE, at=at)
     for index, answer in enumerate(path.revocation):
         (tmp_path / f"{index}.{answer.kind}").write_bytes(answer.der)

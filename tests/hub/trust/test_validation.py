@@ -18,7 +18,6 @@ from hub.trust import (
     TrustList,
     Use,
     Validator,
-    load_trust_list,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def validator(pki: ServedPki) -> Iterator[Validator]:
     source = OnlineRevocation()
-    yield Validator(load_trust_list(pki.trust_list), source)
+    yield Validator(pki.approved(), source)
     source.close()
 
 
@@ -229,7 +228,7 @@ def with_rows(trust_list: TrustList, issuer: object, **changes: object) -> Trust
 def test_an_approval_that_ended_is_no_approval_from_that_instant(pki: ServedPki, label: str) -> None:
     end = now().replace(microsecond=0)
     row = pki.certificates(label)[0]
-    ended = with_rows(load_trust_list(pki.trust_list), row, approved_until=end)
+    ended = with_rows(pki.approved(), row, approved_until=end)
     validator = Validator(ended, OnlineRevocation())
 
     before = end - timedelta(seconds=1)
@@ -253,7 +252,7 @@ def test_an_authority_s_policy_says_which_answers_are_needed(
     pki: ServedPki, policy: RevocationPolicy, kinds: list[AnswerKind]
 ) -> None:
     issuer = pki.certificates("envelope-ca")[0]
-    trust_list = with_rows(load_trust_list(pki.trust_list), issuer, revocation=policy)
+    trust_list = with_rows(pki.approved(), issuer, revocation=policy)
     validator = Validator(trust_list, OnlineRevocation())
 
     path = validator.validate(pki.certificates("labour-sign"), use=Use.ENVELOPE, at=now())
