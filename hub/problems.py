@@ -51,7 +51,6 @@ _STATUS = {
     "trust.token_unavailable": 503,
     "trust.timestamp_unavailable": 503,
     "trust.trust_list_forked": 409,
-    "trust.trust_list_invalid": 400,
     "trust.trust_list_not_next": 409,
     "trust.trust_list_outdated": 503,
     "trust.trust_list_rolled_back": 409,
