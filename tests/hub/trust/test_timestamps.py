@@ -34,7 +34,6 @@ from hub.trust import (
     TrustList,
     Validator,
     listed_authorities,
-    load_trust_list,
     verify_time_stamp,
 )
 from tests.pki import free_port
@@ -134,7 +133,7 @@ FAULTS: dict[str, Fault] = {
 @pytest.fixture(scope="module")
 def validator(pki: ServedPki) -> Iterator[Validator]:
     source = OnlineRevocation()
-    yield Validator(load_trust_list(pki.trust_list), source)
+    yield Validator(pki.approved(), source)
     source.close()
 
 
