@@ -25,6 +25,7 @@ from hub.trust.algorithms import (
     stated_algorithm,
 )
 from hub.trust.explanation import ExplainedCertificate, Explanation
+from hub.trust.fetching import Fetcher
 from hub.trust.judgement import Judgement, RevocationJudge, SignerCheck
 from hub.trust.model import (
     AnswerKind,
@@ -58,6 +59,7 @@ __all__ = [
     "ExplainedCertificate",
     "Explanation",
     "ExtendedUsageRule",
+    "Fetcher",
     "HeldRevocation",
     "Judgement",
     "KeyUsage",

@@ -94,7 +94,9 @@ def believe_crls(answers: Sequence[RevocationAnswer], question: Question) -> lis
         raise refusals[0]
     if covered:
         raise question.refuse("crl_reasons_open", open=", ".join(sorted(ALL_REASONS - covered)))
-    raise question.refuse("crl_delta_without_base" if deltas and not complete else "crl_missing")
+    if deltas and not complete:
+        raise question.refuse("crl_delta_without_base")
+    raise question.refuse("crl_other_issuer" if lists else "crl_missing")
 
 
 class _OtherIssuerError(Exception):

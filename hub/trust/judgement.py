@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -33,7 +33,7 @@ from hub.trust.revocation import crl_issuers
 from hub.trust.statements import Question, Statement, decide, is_silence, with_more
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from hub.alarms import AlarmSink
@@ -159,16 +159,30 @@ class RevocationJudge:
             row.longest_answer_age if row else None,
             self._signers_in_check(),
         )
-        with self.one_validation():
-            case = _Case(question, row.revocation if row else RevocationPolicy.EITHER)
+        case = _Case(question, row.revocation if row else RevocationPolicy.EITHER)
+        with self.one_validation(), self._gathering() as about_signers:
             self._hear_at_hand(case, stapled)
             for kind in case.kinds:
                 if not case.is_settled:
                     self._ask(case, kind)
-        if case.is_settled:
+        judgement = self._settle(case) if case.is_settled else self._let_pass(case, row)
+        if row and not any(each.warnings for each in (judgement, *about_signers)):
             self._note_answers(case, row)
-            return Judgement(case.answers, (), self._holds_until(case))
-        return self._let_pass(case, row)
+        outer: list[Judgement] | None = self._mine.gathered
+        if outer is not None:
+            outer.append(judgement)
+        return judgement
+
+    @contextmanager
+    def _gathering(self) -> Iterator[list[Judgement]]:
+        """Gather what is judged inside about those who signed answers."""
+        outer: list[Judgement] | None = getattr(self._mine, "gathered", None)
+        gathered: list[Judgement] = []
+        self._mine.gathered = gathered
+        try:
+            yield gathered
+        finally:
+            self._mine.gathered = outer
 
     def _hear_at_hand(self, case: _Case, stapled: Sequence[RevocationAnswer]) -> None:
         """Hear what came along, together with what is remembered, which may already know better."""
@@ -216,16 +230,16 @@ class RevocationJudge:
             raise unknown
         return Judgement(case.answers, (replace(finding, code=None),), question.at + SOFT_FAIL_AGE)
 
-    def _note_answers(self, case: _Case, row: Authority | None) -> None:
+    def _note_answers(self, case: _Case, row: Authority) -> None:
         """End the alarm when an authority that may be passed over answers again."""
-        if row is None or not row.unsafe_accepts_unknown_revocation:
+        if not row.unsafe_accepts_unknown_revocation:
             return
         subject = _subject(row)
         if self._answering.get(subject) is not True and any(answer.obtained_at for answer in case.answers):
             self._answering[subject] = True
             self._alarms.clear("trust.revocation_unknown", subject)
 
-    def _holds_until(self, case: _Case) -> datetime:
+    def _settle(self, case: _Case) -> Judgement:
         at, longest = case.question.at, case.question.longest_answer_age
         ends = [at + self._longest_age]
         for answer in case.answers:
@@ -235,7 +249,7 @@ class RevocationJudge:
             if answer.obtained_at is not None:
                 renewal = answer.obtained_at + self._longest_age
                 ends.append(renewal if renewal > at else at + SOFT_FAIL_AGE)
-        return min(ends)
+        return Judgement(case.answers, (), min(ends))
 
     def _guarded(self, validate_signer: SignerCheck) -> SignerCheck:
         """Note whose path is being checked, so that a signer that vouches for itself ends no recursion."""
@@ -304,7 +318,7 @@ class _Case:
 
     def unknown(self) -> TrustError:
         """Return why it is not known whether the certificate is revoked; what was wrong comes first."""
-        failures = sorted(self.failures, key=is_silence)
+        failures = sorted(self.failures, key=_rank)
         known = {failure.detail: failure for failure in failures if failure.finding}
         if not known:
             details = "; ".join(dict.fromkeys(failure.detail for failure in failures))
@@ -327,6 +341,12 @@ class _Case:
             at=self.question.at,
         )
         return TrustError(failure.code, f"{failure.detail}; {describe(certificate)}", named)
+
+
+def _rank(failure: TrustError) -> int:
+    """Order reasons for people: what was wrong, what was silent, what was never named."""
+    names_none = failure.finding is not None and failure.finding.reason_id == "revocation_no_source"
+    return is_silence(failure) + names_none
 
 
 def _is_about(answer: RevocationAnswer, question: Question) -> bool:

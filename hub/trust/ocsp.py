@@ -56,8 +56,8 @@ def believe_ocsp(answer: RevocationAnswer, question: Question) -> Statement:
     if unknown:
         raise question.refuse("ocsp_critical_extension", oid=unknown)
     _check_signer(response, question)
-    _check_production(response, single, question)
     check_times(question, AnswerKind.OCSP, single.this_update, single.next_update)
+    _check_production(response, single, question)
     if single.status is ocsp.OCSPCertStatus.UNKNOWN:
         raise question.refuse("ocsp_says_unknown")
     if single.revocation is None:
