@@ -28,7 +28,7 @@ from hub.custody import KeyRing, RollOver, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
-from hub.trust import OnlineRevocation, Use, Validator
+from hub.trust import OnlineRevocation, RevocationRefresher, Use, Validator
 from hub.trustlist import FolderStore, TrustListArchive, TrustListFollower, read_containers, read_pinned
 
 if TYPE_CHECKING:
@@ -68,10 +68,12 @@ class GatewayProcess:
         self._key = KeyRing([_load_key(settings.signing)], clock=self._clock)
         self._contracts: Mapping[ContractId, Contract] = load_contracts(settings.contracts)
         self.trust_lists = _load_trust_lists(settings, self._clock)
-        self._validator = Validator(self.trust_lists, OnlineRevocation())
+        revocation, alarms = OnlineRevocation(), LoggedAlarms()
+        self._validator = Validator(self.trust_lists, revocation, alarms=alarms)
+        self._refresher = RevocationRefresher(revocation, alarms, self._clock)
         self._http = httpx2.Client(follow_redirects=False)
         self._follower = TrustListFollower(
-            self.trust_lists, settings.hub_url, self._http, LoggedAlarms(), self._clock
+            self.trust_lists, settings.hub_url, self._http, alarms, self._clock
         )
         self._services = {service.service: service for service in more}
         for file in settings.services:
@@ -124,10 +126,11 @@ class GatewayProcess:
         return self._validator.validate(chain, use=Use.ENVELOPE, at=at)
 
     def start(self) -> None:
-        """Begin to follow the trust list, to work on drafts, and to look for the next certificate."""
+        """Begin to follow trust and revocation lists, to work on drafts, and to look for the next key."""
         if self._settings.next is not None:
             threading.Thread(target=self._keys.run, name="keys", daemon=True).start()
         threading.Thread(target=self._follower.run, name="trust-list", daemon=True).start()
+        self._refresher.start()
         for runner in self._drafts:
             threading.Thread(target=runner.run, name="drafts", daemon=True).start()
 
@@ -135,6 +138,7 @@ class GatewayProcess:
         """Stop fetching and give connections back."""
         self._keys.stopped.set()
         self._follower.stopped.set()
+        self._refresher.close()
         for runner in self._drafts:
             runner.stopped.set()
         for service in self._services.values():

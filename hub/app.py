@@ -42,7 +42,7 @@ from hub.registry import (
     load_registry_file,
     registry_routes,
 )
-from hub.trust import OnlineRevocation, Validator
+from hub.trust import OnlineRevocation, RevocationRefresher, Validator
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Hub:
     writer: Writer
     accounts: Accounts
     alarms: Alarms
+    refresher: RevocationRefresher
     registry: Registry
     certificates: CertificateDesk
     trust_lists: TrustListArchive
@@ -93,6 +94,7 @@ class Hub:
 
     async def close(self) -> None:
         """Stop writing and give everything back."""
+        await asyncio.to_thread(self.refresher.close)
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
         self.writer.close()
@@ -123,7 +125,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
     archive = Archive(engine)
     courier = courier or HttpCourier()
-    validator = Validator(trust_lists, OnlineRevocation(), alarms=alarms)
+    revocation = OnlineRevocation()
+    validator = Validator(trust_lists, revocation, alarms=alarms)
     certificates = CertificateDesk(registry, validator, clock)
     party = Party(SubsystemId(settings.subsystem), key)
     own_services = _own_services(certificates, party.subsystem, clock)
@@ -145,6 +148,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         writer=writer,
         accounts=Accounts(engine, writer, clock),
         alarms=alarms,
+        refresher=RevocationRefresher(revocation, alarms, clock),
         registry=registry,
         certificates=certificates,
         trust_lists=trust_lists,
@@ -176,6 +180,7 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_follow_registry(hub.registry)),
             asyncio.create_task(_follow_trust_lists(hub)),
         ]
+        hub.refresher.start()
         yield
         for each in following:
             each.cancel()

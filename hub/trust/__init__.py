@@ -41,6 +41,7 @@ from hub.trust.names import describe, member_of_certificate
 from hub.trust.online import OnlineRevocation
 from hub.trust.ports import RevocationSource, SigningKey, TrustLists
 from hub.trust.possession import prove_possession, require_possession
+from hub.trust.refresher import RevocationRefresher
 from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, StoredRevocation
@@ -70,6 +71,7 @@ __all__ = [
     "RevocationAnswer",
     "RevocationJudge",
     "RevocationPolicy",
+    "RevocationRefresher",
     "RevocationSource",
     "Scheme",
     "SignatureAlgorithm",

@@ -203,6 +203,8 @@ class Fetcher:
                     if time.monotonic() > until:
                         raise refusal("revocation_too_slow", url=url, seconds=f"{seconds:.3g}")
                 return Fetched(bytes(content), entity_tag=response.headers.get("etag", ""))
+        except httpx2.TimeoutException as exc:
+            raise refusal("revocation_too_slow", url=url, seconds=f"{seconds:.3g}") from exc
         except (httpx2.HTTPError, httpx2.InvalidURL, RuntimeError) as exc:
             # RuntimeError: the client was closed while the process ends.
             raise refusal("revocation_unreachable", url=url, why=type(exc).__name__) from exc

@@ -49,6 +49,7 @@ _MOST_CRL_BYTES = 16 * 1024 * 1024
 _MOST_URLS = 8
 _NONCE_BYTES = 32
 _LOCKS = 16
+_IN_USE = timedelta(days=1)
 
 _Key = tuple[str, bytes]
 
@@ -95,6 +96,7 @@ class OnlineRevocation:
         self._fetcher = fetcher or Fetcher(client)
         self._longest_age = longest_age
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._asked: dict[str, datetime] = {}
         self._size = 0
         self._lock = threading.Lock()
         # One request about the same thing at a time: what one thread fetched, those that waited use too.
@@ -169,10 +171,12 @@ class OnlineRevocation:
                     else:
                         self._kept[key] = _Kept(kept.before)
 
-    def crls_kept(self) -> dict[str, RevocationAnswer]:
-        """Return the CRLs that are remembered, by the place each came from."""
+    def crls_kept(self, at: datetime) -> dict[str, RevocationAnswer]:
+        """Return the CRLs that were asked for during the last day, by the place each came from."""
         with self._lock:
-            return {url: kept.answer for (url, about), kept in self._kept.items() if not about}
+            lists = {url: kept.answer for (url, about), kept in self._kept.items() if not about}
+            self._asked = {url: asked for url, asked in self._asked.items() if at < asked + _IN_USE}
+            return {url: answer for url, answer in lists.items() if url in self._asked}
 
     def renew_crl(self, url: str, at: datetime) -> RevocationAnswer:
         """Fetch a CRL again, whatever is remembered.
@@ -220,6 +224,8 @@ class OnlineRevocation:
         return ()
 
     def _answer(self, key: _Key, ask: _Ask, at: datetime) -> RevocationAnswer:
+        if not key[1]:
+            self._asked[key[0]] = at
         kept = self._fresh(key, at)
         if kept:
             return kept
@@ -250,8 +256,8 @@ class OnlineRevocation:
             known = self._kept.get(key)
         fetched = ask(key[0], known)
         before = known.answer if known and _is_current(known.answer, at) else None
-        if before is not None and fetched.answer.this_update < before.this_update:
-            return before
+        if known and before is not None and fetched.answer.this_update < before.this_update:
+            fetched = replace(known, answer=replace(before, obtained_at=at))
         if before is not None and before.der == fetched.answer.der and known:
             before = known.before
         with self._lock:
