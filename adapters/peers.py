@@ -25,7 +25,7 @@ def require_signed_by(member: MemberId, envelope: Envelope, *, validator: Valida
         EnvelopeError: the signature does not hold.
         TrustError: the certificate is not believed, or is another member's.
     """
-    signature = verify_signature(envelope)
+    signature = verify_signature(envelope, validator.algorithms(Use.ENVELOPE))
     path = validator.validate(signature.chain, use=Use.ENVELOPE, at=at)
     if path.member_id != member or member_of(envelope.header.sender) != member:
         raise TrustError("trust.wrong_member", f"{path.member_id} signed for {envelope.header.sender}")

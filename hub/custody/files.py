@@ -15,15 +15,15 @@ from hub.custody.encryption import encrypt_key, encryption_weakness
 from hub.custody.held import certify, read_chain
 from hub.custody.privatefiles import read_private_file, write_private_file
 from hub.errors import TrustError
-from hub.trust import signing_function
+from hub.trust import Sm2PrivateKey, signing_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from hub.trust import SignatureAlgorithm, SigningKey
+    from hub.trust import PrivateKey, PublicKey, SignatureAlgorithm, SigningKey
 
 
 class FileHolder:
@@ -31,7 +31,7 @@ class FileHolder:
 
     __slots__ = ("public_key", "signer")
 
-    def __init__(self, key: PrivateKeyTypes) -> None:
+    def __init__(self, key: PrivateKey) -> None:
         def signer(algorithm: SignatureAlgorithm) -> Callable[[bytes], bytes]:
             try:
                 return signing_function(key, algorithm)
@@ -40,7 +40,7 @@ class FileHolder:
                     "trust.key_unusable", f"the key does not sign with {algorithm.name}"
                 ) from exc
 
-        self.public_key: PublicKeyTypes = key.public_key()
+        self.public_key: PublicKey = key.public_key()
         self.signer = signer
 
     def __repr__(self) -> str:
@@ -73,7 +73,11 @@ def open_file_holder(path: Path, passphrase: bytes) -> FileHolder:
     Raises:
         TrustError: as `read_key_file`.
     """
-    return FileHolder(read_key_file(path, passphrase))
+    content = _read_encrypted(path)
+    try:
+        return FileHolder(_decrypt(content, path, passphrase))
+    except UnsupportedAlgorithm:
+        return FileHolder(_decrypt_sm2(content, path, passphrase))
 
 
 def read_key_file(path: Path, passphrase: bytes) -> PrivateKeyTypes:
@@ -87,6 +91,15 @@ def read_key_file(path: Path, passphrase: bytes) -> PrivateKeyTypes:
         TrustError: `trust.key_unusable` when the file is missing, a link, not of this form or weakly
             encrypted, or the passphrase is wrong; `trust.key_exposed` when others may read or change it.
     """
+    content = _read_encrypted(path)
+    try:
+        return _decrypt(content, path, passphrase)
+    except UnsupportedAlgorithm as exc:
+        raise TrustError("trust.key_unusable", f"{path.name} holds a key of no use here") from exc
+
+
+def _read_encrypted(path: Path) -> bytes:
+    """Read an encrypted key's file and hold it to what is asked of one."""
     try:
         content, exposure = read_private_file(path)
         weakness = encryption_weakness(content)
@@ -99,11 +112,26 @@ def read_key_file(path: Path, passphrase: bytes) -> PrivateKeyTypes:
         raise TrustError("trust.key_exposed", f"the key file {path.name}: {exposure}")
     if weakness:
         raise TrustError("trust.key_unusable", f"{path.name} is weakly encrypted, by {weakness}")
+    return content
+
+
+def _decrypt(content: bytes, path: Path, passphrase: bytes) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(content, passphrase)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        detail = f"{path.name} cannot be decrypted: the passphrase is wrong or the file is damaged"
-        raise TrustError("trust.key_unusable", detail) from exc
+    except (ValueError, TypeError) as exc:
+        raise _not_decrypted(path) from exc
+
+
+def _decrypt_sm2(content: bytes, path: Path, passphrase: bytes) -> Sm2PrivateKey:
+    try:
+        return Sm2PrivateKey(content, passphrase)
+    except ValueError as exc:
+        raise _not_decrypted(path) from exc
+
+
+def _not_decrypted(path: Path) -> TrustError:
+    detail = f"{path.name} cannot be decrypted: the passphrase is wrong or the file is damaged"
+    return TrustError("trust.key_unusable", detail)
 
 
 def write_key_file(path: Path, key: PrivateKeyTypes, passphrase: bytes) -> None:

@@ -7,26 +7,23 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Never, Protocol
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.errors import TrustError
-from hub.trust import ALGORITHMS, algorithms_of, describe
+from hub.trust import ANY_ALGORITHM, Sm2PublicKey, algorithms_of, describe, is_signed_by, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-
-    from hub.trust import SignatureAlgorithm, SigningKey
+    from hub.trust import PublicKey, SignatureAlgorithm, SigningKey
 
 
 class KeyHolder(Protocol):
     """Keeps one private key and signs with it; the key itself cannot be had from it."""
 
     @property
-    def public_key(self) -> PublicKeyTypes:
+    def public_key(self) -> PublicKey:
         """The public key that belongs to it."""
         ...
 
@@ -86,28 +83,27 @@ def certify(holder: KeyHolder, chain: tuple[x509.Certificate, ...]) -> SigningKe
     if not is_same_key(holder.public_key, chain[0]):
         raise TrustError("trust.key_unusable", f"the key is not that of {describe(chain[0])}")
     # Whoever configures a key decides that it signs; whether that is believed is the other side's policy.
-    algorithm = next(iter(algorithms_of(chain[0], frozenset(ALGORITHMS))), None)
+    algorithm = next(iter(algorithms_of(chain[0], ANY_ALGORITHM)), None)
     if algorithm is None:
         raise TrustError("trust.key_unusable", "no allowed signature algorithm fits the key")
     for certificate, issuer in pairwise(chain):
-        try:
-            certificate.verify_directly_issued_by(issuer)
-        except (ValueError, TypeError, InvalidSignature) as exc:
+        is_named = certificate.issuer.public_bytes() == issuer.subject.public_bytes()
+        if not is_named or not is_signed_by(certificate, issuer, ANY_ALGORITHM):
             detail = f"in the chain, {describe(certificate)} was not issued by {describe(issuer)}"
-            raise TrustError("trust.key_unusable", detail) from exc
+            raise TrustError("trust.key_unusable", detail)
     return HeldKey(holder, chain, algorithm)
 
 
-def is_same_key(public: PublicKeyTypes, certificate: x509.Certificate) -> bool:
+def is_same_key(public: PublicKey, certificate: x509.Certificate) -> bool:
     """Tell whether a certificate is of this public key; a key no library can read is not."""
-    try:
-        return public_bytes(certificate.public_key()) == public_bytes(public)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
+    certified = public_key_of(certificate)
+    return certified is not None and public_bytes(certified) == public_bytes(public)
 
 
-def public_bytes(key: PublicKeyTypes) -> bytes:
+def public_bytes(key: PublicKey) -> bytes:
     """Return a public key as SubjectPublicKeyInfo in DER."""
+    if isinstance(key, Sm2PublicKey):
+        return key.spki
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

@@ -14,14 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from hub.envelope import cms
 from hub.errors import EnvelopeError
-from hub.trust import ALGORITHMS, Signed, algorithms_of, public_key_of
+from hub.trust import ANY_ALGORITHM, Signed, algorithms_of, public_key_of
 
 if TYPE_CHECKING:
     from cryptography import x509
 
     from hub.trust import PublicKey, SignatureAlgorithm
 
-_ALL = frozenset(ALGORITHMS)
 _MOST_REMEMBERED = 512
 _MOST_BYTES_REMEMBERED = 16 * 1024
 
@@ -78,7 +77,7 @@ def own_signer(chain: tuple[x509.Certificate, ...], algorithm: SignatureAlgorith
     Raises:
         EnvelopeError: `algorithm_not_allowed`.
     """
-    if algorithm not in algorithms_of(chain[0], _ALL) or Signed.ENVELOPE not in algorithm.signs:
+    if algorithm not in algorithms_of(chain[0], ANY_ALGORITHM) or Signed.ENVELOPE not in algorithm.signs:
         raise EnvelopeError("envelope.algorithm_not_allowed", f"{algorithm.name} with the certificate's key")
     return signer_of(chain, algorithm)
 

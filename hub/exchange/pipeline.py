@@ -134,7 +134,9 @@ class Pipeline:
 
     def verify_request(self, stage: Opened) -> Signed:
         """Check the sender's signature."""
-        return advance(stage, Signed, signature=verify_signature(stage.request))
+        return advance(
+            stage, Signed, signature=verify_signature(stage.request, self.validator.algorithms(Use.ENVELOPE))
+        )
 
     async def identify_sender(self, stage: Signed) -> Identified:
         """Believe the signer's certificate and hold it to the member named as the sender."""
@@ -179,7 +181,7 @@ class Pipeline:
         """Open the answer and check its signature."""
         try:
             answer = open_envelope(stage.answer_raw, self.limits)
-            signature = verify_signature(answer)
+            signature = verify_signature(answer, self.validator.algorithms(Use.ENVELOPE))
         except EnvelopeError as error:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
         if answer.header.kind not in {Kind.RESPONSE, Kind.FAULT}:

@@ -3,6 +3,7 @@
 
 from hub.trust.algorithms import (
     ALGORITHMS,
+    ANY_ALGORITHM,
     DEFAULT_ALGORITHMS,
     SM2_SM3,
     PrivateKey,
@@ -45,13 +46,15 @@ from hub.trust.refresher import RevocationRefresher
 from hub.trust.refusals import refusal
 from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, StoredRevocation
+from hub.trust.sm2 import Sm2PrivateKey, Sm2PublicKey
 from hub.trust.stamping import TimeStampAuthority, TimeStampClient, listed_authorities
 from hub.trust.timestamps import TimeStamp, verify_time_stamp
-from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy
+from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy, policies_allowing
 from hub.trust.validation import Validator
 
 __all__ = [
     "ALGORITHMS",
+    "ANY_ALGORITHM",
     "DEFAULT_ALGORITHMS",
     "SM2_SM3",
     "USE_POLICIES",
@@ -79,6 +82,8 @@ __all__ = [
     "SignedObject",
     "SignerCheck",
     "SigningKey",
+    "Sm2PrivateKey",
+    "Sm2PublicKey",
     "StepRecorder",
     "StoredRevocation",
     "TimeStamp",
@@ -102,6 +107,7 @@ __all__ = [
     "key_problem",
     "listed_authorities",
     "member_of_certificate",
+    "policies_allowing",
     "prove_possession",
     "public_key_of",
     "refusal",

@@ -9,6 +9,7 @@ Source: RFC 6960 section 4.2.
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
-from hub.trust.algorithms import is_signed_by, signature_problem
+from hub.trust.algorithms import ANY_ALGORITHM, is_signed_by, public_key_bits, signature_problem
 from hub.trust.model import AnswerKind, RevocationAnswer
 from hub.trust.names import comparable_name
 from hub.trust.reading import MALFORMED, ReadOnce, generalized_time
@@ -96,7 +97,7 @@ class ReadOcsp:
             self.responder_name = response.responder_name
             self.responder_key_hash = response.responder_key_hash
             self.certificates = tuple(response.certificates)
-            self.weak_algorithm = signature_problem(response)
+            self.weak_algorithm = signature_problem(response, allowed=ANY_ALGORITHM)
             self.unknown_critical, self.nonce = _response_extensions(response)
             self.singles = _singles(response, der)
         except MALFORMED as exc:
@@ -120,7 +121,7 @@ class ReadOcsp:
     def is_signed_by(self, certificate: x509.Certificate) -> bool:
         """Tell whether an allowed signature under a certificate's key holds."""
         if certificate not in self._signers:
-            self._signers[certificate] = is_signed_by(self._response, certificate)
+            self._signers[certificate] = is_signed_by(self._response, certificate, ANY_ALGORITHM)
         return self._signers[certificate]
 
 
@@ -154,7 +155,8 @@ def cert_id(certificate: x509.Certificate, issuer: x509.Certificate, digest: str
 
 @lru_cache(maxsize=1024)
 def _key_hash(certificate: x509.Certificate) -> bytes:
-    return x509.SubjectKeyIdentifier.from_public_key(certificate.public_key()).digest
+    # Names the key (RFC 6960 section 4.2.1) and protects nothing.
+    return hashlib.sha1(public_key_bits(certificate), usedforsecurity=False).digest()
 
 
 def _response_extensions(response: ocsp.OCSPResponse) -> tuple[str, bytes | None]:

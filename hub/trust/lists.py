@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from hub.trust.algorithms import is_signed_by, signature_problem
+from hub.trust.algorithms import ANY_ALGORITHM, is_signed_by, signature_problem
 from hub.trust.model import AnswerKind, RevocationAnswer
 from hub.trust.names import comparable_name
 from hub.trust.reading import MALFORMED, ReadOnce, generalized_time
@@ -51,7 +51,7 @@ class ReadCrl:
             self.issuer_name = comparable_name(self._crl.issuer)
             self.this_update = self._crl.last_update_utc
             next_update = self._crl.next_update_utc
-            self.weak_algorithm = signature_problem(self._crl)
+            self.weak_algorithm = signature_problem(self._crl, allowed=ANY_ALGORITHM)
             self.extensions = {type(each.value): each.value for each in self._crl.extensions}
             self._read_extensions()
         except MALFORMED as exc:
@@ -83,7 +83,7 @@ class ReadCrl:
     def is_signed_by(self, certificate: x509.Certificate) -> bool:
         """Tell whether an allowed signature under a certificate's key holds."""
         if certificate not in self._signers:
-            self._signers[certificate] = is_signed_by(self._crl, certificate)
+            self._signers[certificate] = is_signed_by(self._crl, certificate, ANY_ALGORITHM)
         return self._signers[certificate]
 
     def entry(self, certificate: x509.Certificate) -> Revocation | None:

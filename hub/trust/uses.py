@@ -7,7 +7,7 @@ section 4.2.2.2 (OCSP).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hub.trust.algorithms import DEFAULT_ALGORITHMS
+from hub.trust.algorithms import DEFAULT_ALGORITHMS, Signed
 from hub.trust.model import Use
 from hub.trust.policies import ANY_POLICY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from cryptography.x509.oid import ObjectIdentifier
 
@@ -98,6 +98,14 @@ class UsePolicy:
 
 _SIGNATURE = frozenset({KeyUsage.DIGITAL_SIGNATURE, KeyUsage.NON_REPUDIATION})
 
+_SIGNED_BY_USE = {
+    Use.ENVELOPE: Signed.ENVELOPE,
+    Use.SEAL: Signed.SEAL,
+    Use.TIMESTAMP: Signed.TIME_STAMP,
+    Use.OCSP: Signed.REVOCATION,
+    Use.CRL: Signed.REVOCATION,
+}
+
 USE_POLICIES: Mapping[Use, UsePolicy] = MappingProxyType(
     {
         Use.ENVELOPE: UsePolicy(_SIGNATURE, _SIGNING_PURPOSES, binds_member=True),
@@ -112,3 +120,23 @@ USE_POLICIES: Mapping[Use, UsePolicy] = MappingProxyType(
     }
 )
 """The uses there are, and what each asks; docs/trust.md shows the same table."""
+
+
+def policies_allowing(rows: Iterable[SignatureAlgorithm]) -> Mapping[Use, UsePolicy]:
+    """Return the policies with rows of the table allowed that are off by default.
+
+    A row is allowed for the uses whose signatures it may make, and along their paths.
+
+    Args:
+        rows: of `hub.trust.ALGORITHMS`.
+    """
+    added = frozenset(rows)
+    return MappingProxyType(
+        {
+            use: replace(
+                policy,
+                algorithms=policy.algorithms | {row for row in added if _SIGNED_BY_USE.get(use) in row.signs},
+            )
+            for use, policy in USE_POLICIES.items()
+        }
+    )

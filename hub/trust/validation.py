@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from hub.alarms import AlarmSink
+    from hub.trust.algorithms import SignatureAlgorithm
     from hub.trust.decision import Decision
     from hub.trust.explanation import Explanation
     from hub.trust.model import RevocationAnswer, TrustList, Use
@@ -84,6 +85,10 @@ class Validator:
         self._lock = threading.Lock()
         # One validation of the same certificate at a time: when a result grows old, one thread renews it.
         self._renewals = [threading.Lock() for _ in range(_LOCKS)]
+
+    def algorithms(self, use: Use) -> frozenset[SignatureAlgorithm]:
+        """Return the rows of the table of algorithms that the policy of a use allows."""
+        return self._policies[use].algorithms
 
     def validate(
         self,

@@ -18,6 +18,7 @@ from hub.trust.algorithms.signed import (
     algorithms_of,
     is_signed_by,
     key_problem,
+    public_key_bits,
     public_key_info,
     public_key_of,
     signature_parts,
@@ -25,6 +26,7 @@ from hub.trust.algorithms.signed import (
 )
 from hub.trust.algorithms.table import (
     ALGORITHMS,
+    ANY_ALGORITHM,
     DEFAULT_ALGORITHMS,
     ECDSA_P256,
     ECDSA_P384,
@@ -46,6 +48,7 @@ from hub.trust.algorithms.table import (
 
 __all__ = [
     "ALGORITHMS",
+    "ANY_ALGORITHM",
     "DEFAULT_ALGORITHMS",
     "ECDSA_P256",
     "ECDSA_P384",
@@ -74,6 +77,7 @@ __all__ = [
     "is_signed_by",
     "key_kind",
     "key_problem",
+    "public_key_bits",
     "public_key_info",
     "public_key_of",
     "sign",

@@ -198,6 +198,14 @@ def public_key_info(certificate: x509.Certificate) -> bytes:
     return data[position : _content(data, position)[1]]
 
 
+def public_key_bits(certificate: x509.Certificate) -> bytes:
+    """Return the octets of subjectPublicKey, by whose digest answers name a key (RFC 6960 section 4.2.1)."""
+    data = public_key_info(certificate)
+    position, _ = _content(data, 0)
+    start, end = _content(data, _content(data, position)[1])
+    return data[start + 1 : end]
+
+
 @lru_cache(maxsize=256)
 def _sm2_key(spki: bytes) -> Sm2PublicKey | None:
     try:

@@ -290,6 +290,10 @@ DEFAULT_ALGORITHMS = frozenset(row for row in ALGORITHMS if row.is_default)
 """What is allowed where no policy says otherwise."""
 
 
+ANY_ALGORITHM = frozenset(ALGORITHMS)
+"""Every row, for what an authority says about its own certificates: a policy has allowed its key before."""
+
+
 def algorithm_named(algorithm_id: str) -> SignatureAlgorithm:
     """Return a row by its id.
 
