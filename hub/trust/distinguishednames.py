@@ -21,7 +21,8 @@ RelativeName: TypeAlias = frozenset[tuple[str, str]]
 ComparableName: TypeAlias = tuple[RelativeName, ...]
 """A distinguished name, the country or its like first; empty for the empty name."""
 
-_VARIATION_SELECTORS = frozenset(map(chr, [*range(0xFE00, 0xFE10), 0x034F, 0x1806, 0xFFFC]))
+_NOT_SEEN = frozenset(map(chr, [*range(0xFE00, 0xFE10), 0x034F, 0x1806, 0xFFFC]))
+"""What is mapped to nothing although it counts as printable: variation selectors and the like."""
 
 
 def comparable(name: x509.Name) -> ComparableName:
@@ -44,10 +45,10 @@ def _prepare(value: str | bytes) -> str:
     if isinstance(value, bytes):
         # Bit strings are compared bit by bit; no text begins with a NUL once it is prepared.
         return f"\0{value.hex()}"
-    if not value.isascii():
-        value = unicodedata.normalize("NFKC", "".join(map(_map, value)).casefold())
-    elif not value.isprintable():
+    if not value.isprintable() or not _NOT_SEEN.isdisjoint(value):
         value = "".join(map(_map, value))
+    if not value.isascii():
+        value = unicodedata.normalize("NFKC", value.casefold())
     return " ".join(value.split()).casefold()
 
 
@@ -56,6 +57,6 @@ def _map(character: str) -> str:
     category = unicodedata.category(character)
     if category.startswith("Z") or character in "\t\n\v\f\r\x85":
         return " "
-    if category in {"Cc", "Cf"} or character in _VARIATION_SELECTORS:
+    if category in {"Cc", "Cf"} or character in _NOT_SEEN:
         return ""
     return character

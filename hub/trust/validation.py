@@ -118,17 +118,20 @@ class Validator:
                 `trust.wrong_member` when the certificate names no member at all; and what refuses the list
                 itself, such as `trust.trust_list_outdated`.
         """
-        question = self._question(chain, use, at, stapled, judged_at)
-        if question.judged_at != at:
+        _check_length(chain, at)
+        if judged_at not in {None, at}:
             # Whoever asks later about then must hear what was published since, so nothing remembered serves.
-            return self._decide(question)
+            return self._decide(self._question(chain, use, at, stapled, judged_at))
         key = (use, chain[0])
         kept = self._remembered(key, at)
         if kept:
             return kept
         with self._renewals[hash(key) % _LOCKS]:
             kept = self._remembered(key, at)
-            return kept or self._remember(key, question.listed.trust_list, self._decide(question))
+            if kept:
+                return kept
+            question = self._question(chain, use, at, stapled, at)
+            return self._remember(key, question.listed.trust_list, self._decide(question))
 
     def known(self, chain: Sequence[x509.Certificate], *, use: Use, at: datetime) -> ValidatedPath | None:
         """Return what is remembered of a certificate, or None; never waits for anything."""
@@ -153,6 +156,7 @@ class Validator:
             judged_at: as for `validate`.
         """
         try:
+            _check_length(chain, at)
             question = self._question(chain, use, at, stapled, judged_at)
             return Decider(self._judge, self._policies).explain(question)
         except TrustError as exc:
@@ -166,8 +170,6 @@ class Validator:
         stapled: Sequence[RevocationAnswer],
         judged_at: datetime | None,
     ) -> Question:
-        if not 0 < len(chain) <= _LONGEST_CHAIN:
-            raise refusal("chain_length", None, at, count=str(len(chain)), most=str(_LONGEST_CHAIN))
         return Question(
             chain=tuple(chain),
             use=use,
@@ -231,3 +233,8 @@ class Validator:
             fresh_until=min(ends),
             warnings=decision.warnings,
         )
+
+
+def _check_length(chain: Sequence[x509.Certificate], at: datetime) -> None:
+    if not 0 < len(chain) <= _LONGEST_CHAIN:
+        raise refusal("chain_length", None, at, count=str(len(chain)), most=str(_LONGEST_CHAIN))
