@@ -220,5 +220,11 @@ def _row_above(place: Place) -> Authority | None:
 
 
 def _no_path(question: Question) -> TrustError:
+    """Say that no path was found, and if a certificate that came along cannot be read, that one first."""
+    for certificate in question.chain[1:]:
+        try:
+            read(certificate, question.at)
+        except TrustError as exc:
+            return exc
     reason = "no_path" if question.root is None else "no_path_to_same_root"
     return refusal(reason, question.chain[0], question.at)
