@@ -32,7 +32,8 @@ from hub.exchange import (
     exchange_routes,
     release_interrupted,
 )
-from hub.identifiers import ServiceId, SubsystemId
+from hub.identifiers import MemberId, ServiceId, SubsystemId
+from hub.keystore import KeyFolder, key_routes
 from hub.messagelog import MessageLog, NoteSigner, load_log_key
 from hub.problems import install_problems
 from hub.registry import (
@@ -70,6 +71,7 @@ class Hub:
     registry: Registry
     certificates: CertificateDesk
     trust_lists: TrustListArchive
+    keys: KeyFolder
     log: MessageLog
     pipeline: Pipeline
     desk: EvidenceDesk
@@ -152,6 +154,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         registry=registry,
         certificates=certificates,
         trust_lists=trust_lists,
+        keys=KeyFolder(
+            settings.keys,
+            settings.signing_passphrase,
+            member=MemberId(settings.member),
+            signing_key=settings.signing_key,
+            module=settings.token_module,
+            validator=validator,
+        ),
         log=log,
         pipeline=pipeline,
         desk=desk,
@@ -212,6 +222,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(certificate_routes(hub.certificates, authenticate))
     app.include_router(alarm_routes(hub.alarms, authenticate))
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
+    app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:

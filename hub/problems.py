@@ -56,6 +56,8 @@ _STATUS = {
     "trust.trust_list_rolled_back": 409,
     "trust.trust_list_unknown": 404,
     "trust.trust_list_untrusted": 403,
+    "trust.key_exists": 409,
+    "trust.key_unknown": 404,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
 

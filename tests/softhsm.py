@@ -33,10 +33,17 @@ class SoftHsm:
     module: Path
     folder: Path
     free: Iterator[str] = field(repr=False)
+    shared: str | None = None
 
     def token(self) -> str:
         """Return the label of an empty token."""
         return next(self.free)
+
+    def shared_token(self) -> str:
+        """Return the label of a token for tests that only add keys of their own names."""
+        if self.shared is None:
+            self.shared = self.token()
+        return self.shared
 
     def place(self, token: str, name: str) -> TokenPlace:
         return TokenPlace(token=token, object=name, module=self.module)

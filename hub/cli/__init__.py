@@ -33,6 +33,7 @@ def main() -> None:
         alarms,
         certificates,
         evidence,
+        keys,
         messages,
         rollover,
         serving,
@@ -47,6 +48,7 @@ def main() -> None:
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")
+    app.add_typer(keys.app, name="keys")
     app.add_typer(administration.accounts, name="accounts")
     administration.registry.add_typer(certificates.app, name="certificates")
     app.add_typer(administration.registry, name="registry")

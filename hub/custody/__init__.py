@@ -1,15 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose private keys sign here, and where they are kept: encrypted files or PKCS#11 tokens."""
 
-from hub.custody.files import load_signing_key
-from hub.custody.held import KeyHolder
+from hub.custody.answers import CheckedAnswer, Expectation, check_answer, read_certificates
+from hub.custody.chains import previous_of, undo_chain, write_chain
+from hub.custody.files import load_signing_key, read_key_file
+from hub.custody.generation import KeyAlgorithm, generate_key
+from hub.custody.held import KeyHolder, read_chain
 from hub.custody.keyring import KeyRing, RingedKey
 from hub.custody.opening import open_holder, open_key
 from hub.custody.places import KeyPlace, TokenPlace, read_key_place
+from hub.custody.privatefiles import write_private_file
+from hub.custody.requests import (
+    REQUESTED_USES,
+    Subject,
+    read_request,
+    request_certificate,
+    require_use,
+    use_of,
+)
 from hub.custody.rollover import RollOver, RollOverState
 from hub.custody.secrets import Secret, is_reference, read_secret
 
 __all__ = [
+    "REQUESTED_USES",
+    "CheckedAnswer",
+    "Expectation",
+    "KeyAlgorithm",
     "KeyHolder",
     "KeyPlace",
     "KeyRing",
@@ -17,11 +33,25 @@ __all__ = [
     "RollOver",
     "RollOverState",
     "Secret",
+    "Subject",
     "TokenPlace",
+    "check_answer",
+    "generate_key",
     "is_reference",
     "load_signing_key",
     "open_holder",
     "open_key",
+    "previous_of",
+    "read_certificates",
+    "read_chain",
+    "read_key_file",
     "read_key_place",
+    "read_request",
     "read_secret",
+    "request_certificate",
+    "require_use",
+    "undo_chain",
+    "use_of",
+    "write_chain",
+    "write_private_file",
 ]

@@ -138,8 +138,8 @@ def write_key_file(path: Path, key: PrivateKeyTypes, passphrase: bytes) -> None:
     """Write a private key, encrypted, readable by its owner only.
 
     Raises:
-        TrustError: `trust.key_unusable` when there is a file already (a key is never overwritten), the
-            passphrase is empty, or it cannot be written.
+        TrustError: `trust.key_exists` when there is a file already, which stays; `trust.key_unusable` when
+            the passphrase is empty or it cannot be written.
     """
     if not passphrase:
         raise TrustError("trust.key_unusable", "a key is not written without a passphrase")
@@ -149,6 +149,6 @@ def write_key_file(path: Path, key: PrivateKeyTypes, passphrase: bytes) -> None:
     try:
         write_private_file(path, encrypt_key(der, passphrase))
     except FileExistsError as exc:
-        raise TrustError("trust.key_unusable", f"{path.name} is there; a key is never overwritten") from exc
+        raise TrustError("trust.key_exists", f"{path.name} is there; a key is never overwritten") from exc
     except OSError as exc:
         raise TrustError("trust.key_unusable", f"the key file {path.name} cannot be written") from exc

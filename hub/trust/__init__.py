@@ -25,6 +25,7 @@ from hub.trust.algorithms import (
     signing_function,
     stated_algorithm,
 )
+from hub.trust.description import full_name
 from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.fetching import Fetcher
 from hub.trust.judgement import Judgement, RevocationJudge, SignerCheck
@@ -102,6 +103,7 @@ __all__ = [
     "algorithms_for",
     "algorithms_of",
     "describe",
+    "full_name",
     "is_signature_valid",
     "is_signed_by",
     "key_problem",

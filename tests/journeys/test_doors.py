@@ -96,6 +96,12 @@ DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
         {Role.AUDITOR, Role.ADMINISTRATOR},
     ),
 ]
+DOORS += [
+    ("GET", "/api/v1/keys", "/api/v1/keys", None, ADMINISTRATOR),
+    ("POST", "/api/v1/keys", "/api/v1/keys", {}, ADMINISTRATOR),
+    ("GET", "/api/v1/keys/{name}/request", "/api/v1/keys/nothing/request", None, ADMINISTRATOR),
+    ("PUT", "/api/v1/keys/{name}/certificate", "/api/v1/keys/nothing/certificate", {}, ADMINISTRATOR),
+]
 for kind in ("member", "subsystem", "service", "access-right"):
     each = f"/api/v1/{kind}s/{{entry_id:path}}"
     DOORS += [
