@@ -85,6 +85,7 @@ hub_member: {HUB_MEMBER}
 signing: {{key: {pki.key(self.label)}, chain: {pki.chain(self.label)}, passphrase: env:P}}
 next: {{key: next.key.pem, chain: next.chain.pem, passphrase: env:P}}
 trust_list: {pki.trust_list}
+trust_list_signer: {pki.trust_list_signer}
 contracts: {PROJECT / "contracts"}
 data_folder: data
 """,
