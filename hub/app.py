@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,6 +20,7 @@ from hub.contracts import load_contracts
 from hub.custody import open_key
 from hub.database import Writer, open_database
 from hub.envelope import Limits, Party
+from hub.errors import HubError
 from hub.evidence import EvidenceDesk, evidence_routes
 from hub.exchange import (
     Archive,
@@ -34,7 +37,14 @@ from hub.exchange import (
 )
 from hub.identifiers import MemberId, ServiceId, SubsystemId
 from hub.keystore import KeyFolder, key_routes
-from hub.messagelog import MessageLog, NoteSigner, load_log_key
+from hub.messagelog import (
+    CheckpointStamper,
+    CheckpointStamps,
+    MessageLog,
+    NoteSigner,
+    load_log_key,
+    stamp_routes,
+)
 from hub.problems import install_problems
 from hub.registry import (
     CertificateDesk,
@@ -43,7 +53,13 @@ from hub.registry import (
     load_registry_file,
     registry_routes,
 )
-from hub.trust import OnlineRevocation, RevocationRefresher, Validator
+from hub.trust import (
+    OnlineRevocation,
+    RevocationRefresher,
+    TimeStampClient,
+    Validator,
+    listed_authorities,
+)
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
 
 if TYPE_CHECKING:
@@ -73,6 +89,9 @@ class Hub:
     trust_lists: TrustListArchive
     keys: KeyFolder
     log: MessageLog
+    stamps: CheckpointStamps
+    stamper: CheckpointStamper
+    checkpoint_seconds: int
     pipeline: Pipeline
     desk: EvidenceDesk
     archive: Archive
@@ -97,6 +116,7 @@ class Hub:
     async def close(self) -> None:
         """Stop writing and give everything back."""
         await asyncio.to_thread(self.refresher.close)
+        self.stamper.stop()
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
         self.writer.close()
@@ -129,6 +149,15 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
     validator = Validator(trust_lists, revocation, alarms=alarms)
+    stamper = CheckpointStamper(
+        engine=engine,
+        writer=writer,
+        authorities=TimeStampClient(listed_authorities(trust_lists), validator, clock),
+        alarms=alarms,
+        clock=clock,
+        most_waiting=settings.most_stamps_waiting,
+        longest_wait=timedelta(minutes=settings.stamp_alarm_minutes),
+    )
     certificates = CertificateDesk(registry, validator, clock)
     party = Party(SubsystemId(settings.subsystem), key)
     own_services = _own_services(certificates, party.subsystem, clock)
@@ -163,6 +192,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             validator=validator,
         ),
         log=log,
+        stamps=CheckpointStamps(engine),
+        stamper=stamper,
+        checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
         desk=desk,
         archive=archive,
@@ -186,15 +218,18 @@ def build_app(hub: Hub) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        following = [
+        tasks = [
             asyncio.create_task(_follow_registry(hub.registry)),
             asyncio.create_task(_follow_trust_lists(hub)),
+            asyncio.create_task(_seal_log(hub)),
         ]
         hub.refresher.start()
+        # A thread of its own: what waits for an authority must hold up neither the others nor the end.
+        threading.Thread(target=hub.stamper.run, name="checkpoint-stamper", daemon=True).start()
         yield
-        for each in following:
-            each.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await hub.close()
 
     app = FastAPI(
@@ -223,6 +258,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(alarm_routes(hub.alarms, authenticate))
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
+    app.include_router(stamp_routes(hub.stamps))
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:
@@ -253,3 +289,19 @@ async def _follow_trust_lists(hub: Hub) -> None:
             # The list in memory stays in force; the next look may succeed.
             _logger.exception("trust_list.not_refreshed")
         await asyncio.sleep(_TRUST_LIST_SECONDS)
+
+
+async def _seal_log(hub: Hub) -> None:
+    """Sign a checkpoint whenever the log has grown, so that it is time-stamped without anybody asking."""
+    signed = -1
+    while True:
+        await asyncio.sleep(hub.checkpoint_seconds)
+        try:
+            if await asyncio.to_thread(hub.log.size) > signed:
+                signed = (await asyncio.to_thread(hub.log.checkpoint)).checkpoint.size
+            hub.alarms.clear("log.not_sealed", hub.log.origin)
+        except HubError as exc:
+            hub.alarms.raise_alarm("log.not_sealed", hub.log.origin, f"{exc.code}: {exc.detail}")
+        except Exception:
+            # The database may be busy or gone for a while; the next turn may succeed.
+            _logger.exception("log.not_sealed")

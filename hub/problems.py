@@ -35,6 +35,7 @@ _STATUS = {
     "adapter.record_ambiguous": 409,
     "adapter.system_timeout": 504,
     "log.entry_unknown": 404,
+    "log.stamp_unknown": 404,
     "registry.member_unknown": 404,
     "registry.subsystem_unknown": 404,
     "registry.service_unknown": 404,

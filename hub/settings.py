@@ -65,6 +65,9 @@ class Settings(BaseModel):
         trust_list_signer: PEM of who signed the first trust list, compared with its operator by another way.
         contracts: folder of the contracts.
         registry: YAML file of members, services and rights, applied at start; None leaves all as it is.
+        checkpoint_seconds: how often a log that has grown is sealed with a checkpoint and time-stamped.
+        most_stamps_waiting: how many checkpoints wait at most while no time-stamping authority answers.
+        stamp_alarm_minutes: how long one may wait before there is an alarm.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +89,9 @@ class Settings(BaseModel):
     trust_list_signer: Path
     contracts: Path
     registry: Path | None = None
+    checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    most_stamps_waiting: Annotated[int, Field(ge=1, le=10_000)] = 100
+    stamp_alarm_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
 
     @property
     def subsystem(self) -> str:

@@ -367,19 +367,13 @@ def _write_trust_list(pki: DevelopmentPki, approved: dict[str, list[str]], passp
     authorities = [_authority(pki, "root", [], is_anchor=True)]
     authorities += [_authority(pki, label, uses, is_anchor=False) for label, uses in approved.items()]
     now = to_milliseconds(datetime.now(UTC))
-    tsa = _read_certificate(pki, "tsa")
     content = Content(
         name=BilingualName(zh="开发用信任列表", en="Development trust list"),
         signers=(_read_certificate(pki, _LIST_SIGNER),),
         authorities=tuple(authorities),
-        time_stamping_authorities=(
-            ServiceRow(
-                certificate=tsa,
-                name=_common_name(tsa),
-                approved_from=tsa.not_valid_before_utc,
-                approved_until=tsa.not_valid_after_utc,
-                url=pki.time_stamp_url,
-            ),
+        time_stamping_authorities=tuple(
+            _time_stamping(_read_certificate(pki, label), url)
+            for label, url in zip(TIME_STAMPING, pki.time_stamp_urls, strict=True)
         ),
         ocsp_responders=(),
     )
@@ -387,6 +381,16 @@ def _write_trust_list(pki: DevelopmentPki, approved: dict[str, list[str]], passp
     key = load_signing_key(pki.key(_LIST_SIGNER), pki.chain(_LIST_SIGNER), passphrase)
     version = sign_trust_list(document, LIST_OPERATOR, key)
     _write(pki.trust_list / file_name(version.sequence), version.raw)
+
+
+def _time_stamping(certificate: x509.Certificate, url: str) -> ServiceRow:
+    return ServiceRow(
+        certificate=certificate,
+        name=_common_name(certificate),
+        approved_from=certificate.not_valid_before_utc,
+        approved_until=certificate.not_valid_after_utc,
+        url=url,
+    )
 
 
 def _authority(pki: DevelopmentPki, label: str, uses: list[str], *, is_anchor: bool) -> AuthorityRow:

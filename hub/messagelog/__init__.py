@@ -25,11 +25,17 @@ from hub.messagelog.notes import (
     open_checkpoint,
     open_note,
 )
+from hub.messagelog.routes import stamp_routes
 from hub.messagelog.service import MessageLog
+from hub.messagelog.stamping import CheckpointStamper
+from hub.messagelog.stamps import CheckpointStamp, CheckpointStamps, WaitingCheckpoint
 
 __all__ = [
     "EMPTY_ROOT",
     "Checkpoint",
+    "CheckpointStamp",
+    "CheckpointStamper",
+    "CheckpointStamps",
     "Entry",
     "EntryEvent",
     "LogPosition",
@@ -38,6 +44,7 @@ __all__ = [
     "NoteSigner",
     "SignedCheckpoint",
     "VerifierKey",
+    "WaitingCheckpoint",
     "generate_log_key",
     "leaf_hash",
     "load_log_key",
@@ -45,6 +52,7 @@ __all__ = [
     "open_checkpoint",
     "open_note",
     "root_of",
+    "stamp_routes",
     "verify_consistency",
     "verify_inclusion",
 ]

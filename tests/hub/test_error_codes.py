@@ -31,6 +31,8 @@ NO_CODES = frozenset(
         "exchange.interrupted",
         "exchange.own_service_refused",
         "exchange.refused",
+        "log.not_stamped",
+        "log.stamps_coalesced",
         "registry.not_refreshed",
         "registry.yaml",
     }

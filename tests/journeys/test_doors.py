@@ -27,12 +27,15 @@ CASEWORKER, GATEWAY, ADMINISTRATOR = {Role.CASEWORKER}, {Role.GATEWAY}, {Role.AD
 PUBLIC = {
     ("POST", "/api/v1/messages"),
     ("GET", "/log/checkpoint"),
+    ("GET", "/log/checkpoints/{size}"),
+    ("GET", "/log/stamps"),
+    ("GET", "/log/stamps/{size}"),
     ("GET", "/healthz"),
     ("GET", "/api/v1/trust-lists"),
     ("GET", "/api/v1/trust-lists/current"),
     ("GET", "/api/v1/trust-lists/{sequence}"),
 }
-"""A message's signature is its credential; anybody may look at the log's checkpoint and the trust list."""
+"""A message's signature is its credential; anybody may look at the log's checkpoints and the trust list."""
 
 DRAFT: dict[str, Any] = {
     "service": f"{EMPLOYMENT}/echo",
