@@ -58,6 +58,7 @@ from hub.trust import (
     RevocationRefresher,
     TimeStampClient,
     Validator,
+    explanation_routes,
     listed_authorities,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
@@ -252,6 +253,7 @@ def build_app(hub: Hub) -> FastAPI:
             authenticate=authenticate,
         )
     )
+    app.include_router(explanation_routes(hub.pipeline.validator, hub.pipeline.clock, authenticate))
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
     app.include_router(registry_routes(hub.registry, authenticate))
     app.include_router(certificate_routes(hub.certificates, authenticate))

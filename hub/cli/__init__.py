@@ -57,7 +57,7 @@ def main() -> None:
     try:
         app()
     except HubError as error:
-        _refuse(error)
+        refuse(error)
 
 
 def print_json(value: Any) -> None:
@@ -65,7 +65,8 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _refuse(error: HubError) -> NoReturn:
+def refuse(error: HubError, exit_code: int = 1) -> NoReturn:
+    """Say why a command refuses, in both languages, and end it."""
     from hub.errors import Language
     from hub.findings import finding_to_json, printable, tell
 
@@ -73,7 +74,7 @@ def _refuse(error: HubError) -> NoReturn:
     if "--json" in sys.argv:
         told: dict[str, Any] = {"code": error.code, "detail": error.detail, "culprit": error.culprit.value}
         print_json(told | ({"finding": finding_to_json(finding)} if finding else {}))
-        sys.exit(1)
+        sys.exit(exit_code)
     cure = finding.cure if finding else error.kind.cure
     typer.echo(f"{error.code}: {error.kind.message[Language.EN]}", err=True)
     if error.detail:
@@ -82,4 +83,4 @@ def _refuse(error: HubError) -> NoReturn:
     typer.echo(f"  {printable(error.kind.message[Language.ZH] + cure[Language.ZH])}", err=True)
     if finding:
         typer.echo(f"  {tell(finding, Language.ZH)}", err=True)
-    sys.exit(1)
+    sys.exit(exit_code)

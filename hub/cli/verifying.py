@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from hub.trust import TrustLists
 
 
+ListsOption = Annotated[
+    Path | None, typer.Option(help="Folder of signed trust lists, or the one of that day.", exists=True)
+]
+SignerOption = Annotated[
+    Path | None, typer.Option(help="PEM certificate of who signs the list; get it from them.", exists=True)
+]
+UnsignedOption = Annotated[
+    Path | None, typer.Option(help="Development only: a trust list that nobody signed.", exists=True)
+]
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(verify)
@@ -22,16 +33,9 @@ def add_to(app: typer.Typer) -> None:
 
 def verify(
     file: Annotated[Path, typer.Argument(help="An .asice container or a signed PDF.", exists=True)],
-    trust_list: Annotated[
-        Path | None, typer.Option(help="Folder of signed trust lists, or the one of that day.", exists=True)
-    ] = None,
-    trust_list_signer: Annotated[
-        Path | None,
-        typer.Option(help="PEM certificate of who signs the list; get it from them.", exists=True),
-    ] = None,
-    unsafe_unsigned_list: Annotated[
-        Path | None, typer.Option(help="Development only: a trust list that nobody signed.", exists=True)
-    ] = None,
+    trust_list: ListsOption = None,
+    trust_list_signer: SignerOption = None,
+    unsafe_unsigned_list: UnsignedOption = None,
     revocation: Annotated[
         Path | None, typer.Option(help="Folder of .crl and .ocsp files kept with the evidence.")
     ] = None,
@@ -50,7 +54,7 @@ def verify(
     from hub.errors import Language
     from hub.evidence.verification import render_report, report_to_json, verify_file
 
-    trust_lists = _read_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
+    trust_lists = chosen_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
     report = verify_file(file, trust_lists, revocation, at=_utc(at) if at else SystemClock().now())
     if as_json:
         print_json(report_to_json(report))
@@ -59,7 +63,12 @@ def verify(
     raise typer.Exit(0 if report.is_valid else 1)
 
 
-def _read_trust_lists(folder: Path | None, signer: Path | None, unsigned: Path | None) -> TrustLists:
+def chosen_trust_lists(folder: Path | None, signer: Path | None, unsigned: Path | None) -> TrustLists:
+    """Read the trust lists a command was given.
+
+    Raises:
+        TrustError: they cannot be used.
+    """
     from hub.trust import refusal
     from hub.trustlist import read_pinned, read_trust_lists, read_unsafe_unsigned_list
 

@@ -13,6 +13,7 @@ verification  the numbered steps of a verification
 """
 
 from hub.documents.fonts import ChineseFont, find_chinese_font
+from hub.documents.reading import seal_signer
 from hub.documents.sealing import DocumentSealer
 from hub.documents.typesetting import (
     ATTACHMENT_NAME,
@@ -32,6 +33,7 @@ __all__ = [
     "Square",
     "find_chinese_font",
     "proof_json",
+    "seal_signer",
     "typeset_proof",
     "typeset_seal",
     "verify_document",

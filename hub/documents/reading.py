@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from asn1crypto import cms
 from pyhanko.pdf_utils.generic import DictionaryObject
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY
@@ -19,9 +20,13 @@ from pyhanko.sign.general import find_cms_attribute_iter
 from pyhanko.sign.validation import DocumentSecurityStore
 from pyhanko.sign.validation.errors import NoDSSFoundError
 
+from hub.documents.signer import from_asn1
 from hub.errors import DocumentError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cryptography import x509
     from pyhanko.sign.diff_analysis import DiffResult, SuspiciousModification
     from pyhanko.sign.validation import EmbeddedPdfSignature
     from pyhanko.sign.validation.status import SignatureCoverageLevel
@@ -99,6 +104,23 @@ def stamp_token(stamp: EmbeddedPdfSignature) -> bytes:
     """Return the token of a document timestamp, in DER; zeros follow it in its field."""
     contents = stamp.pkcs7_content
     return contents[: _der_length(contents)]
+
+
+def seal_signer(pdf: bytes) -> tuple[tuple[x509.Certificate, ...], datetime]:
+    """Return the certificates a document is sealed with and when its time stamp says so; verifies neither.
+
+    Raises:
+        DocumentError: it cannot be read, bears no seal or no readable time stamp.
+    """
+    seal = find_seal(open_pdf(pdf))
+    token = seal_token(seal)
+    try:
+        content = cms.ContentInfo.load(token)["content"]["encap_content_info"]["content"].parsed
+        chain = tuple(map(from_asn1, (seal.signer_cert, *seal.other_embedded_certs)))
+        signed_at: datetime = content["gen_time"].native
+    except (ValueError, TypeError, KeyError) as exc:
+        raise DocumentError("document.timestamp_invalid", "the seal cannot be read") from exc
+    return chain, signed_at
 
 
 def check_contents_form(pdf: bytes, signature: EmbeddedPdfSignature) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hub.trust import TrustLists
 
-__all__ = ["render_report", "report_to_json", "verify_file"]
+__all__ = ["has_header_member", "render_report", "report_to_json", "verify_file"]
 
 _MOST_BYTES = 64 * 1024 * 1024
 _PDF_MAGIC = b"%PDF-"
@@ -57,11 +57,16 @@ def verify_file(
     if len(content) <= _MOST_BYTES:
         if content.startswith(_PDF_MAGIC):
             return verify_document(content, trust_lists, at=at, subject=subject)
-        if _HAS_HEADER_MEMBER.search(content):
+        if has_header_member(content):
             return verify_envelope(content, trust_lists, revocation, at=at, subject=subject)
         if content.startswith(_ZIP_MAGIC):
             return verify_foreign_container(content, trust_lists, revocation, at=at, subject=subject)
     return _refuse(content, subject)
+
+
+def has_header_member(content: bytes) -> bool:
+    """Tell whether a file claims to be an envelope, the form of which it may still break."""
+    return _HAS_HEADER_MEMBER.search(content) is not None
 
 
 def _read(path: Path) -> bytes:

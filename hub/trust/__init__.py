@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whom to believe: certificate chains, revocation, time, and the list of approved authorities."""
+"""Whom to believe: certificate chains, revocation, time, and the list of approved authorities.
+
+Gateways and commands have no routes, so these are loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from hub.trust.algorithms import (
     ALGORITHMS,
@@ -25,7 +31,16 @@ from hub.trust.algorithms import (
     signing_function,
     stated_algorithm,
 )
-from hub.trust.description import full_name
+from hub.trust.description import (
+    describe_key,
+    describe_signature,
+    full_name,
+    issuer_of,
+    short_name,
+    subject_of,
+    title_of,
+    validity_of,
+)
 from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.fetching import Fetcher
 from hub.trust.judgement import Judgement, RevocationJudge, SignerCheck
@@ -49,14 +64,30 @@ from hub.trust.report import StepRecorder, VerificationReport, VerificationStep
 from hub.trust.revocation import HeldRevocation, StoredRevocation
 from hub.trust.sm2 import Sm2PrivateKey, Sm2PublicKey
 from hub.trust.stamping import TimeStampAuthority, TimeStampClient, listed_authorities
+from hub.trust.telling import (
+    NOT_CHECKED,
+    answer_to_json,
+    cures,
+    explanation_to_json,
+    failures,
+    failures_of,
+    verdict,
+)
 from hub.trust.timestamps import TimeStamp, verify_time_stamp
 from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy, policies_allowing
 from hub.trust.validation import Validator
+from hub.trust.words import spoken
+
+if TYPE_CHECKING:
+    from hub.trust.routes import explanation_routes
+
+_LOADED_ON_USE = {"explanation_routes": "hub.trust.routes"}
 
 __all__ = [
     "ALGORITHMS",
     "ANY_ALGORITHM",
     "DEFAULT_ALGORITHMS",
+    "NOT_CHECKED",
     "SM2_SM3",
     "USE_POLICIES",
     "AnswerKind",
@@ -102,10 +133,19 @@ __all__ = [
     "algorithm_named",
     "algorithms_for",
     "algorithms_of",
+    "answer_to_json",
+    "cures",
     "describe",
+    "describe_key",
+    "describe_signature",
+    "explanation_routes",
+    "explanation_to_json",
+    "failures",
+    "failures_of",
     "full_name",
     "is_signature_valid",
     "is_signed_by",
+    "issuer_of",
     "key_problem",
     "listed_authorities",
     "member_of_certificate",
@@ -114,9 +154,21 @@ __all__ = [
     "public_key_of",
     "refusal",
     "require_possession",
+    "short_name",
     "sign",
     "signature_problem",
     "signing_function",
+    "spoken",
     "stated_algorithm",
+    "subject_of",
+    "title_of",
+    "validity_of",
+    "verdict",
     "verify_time_stamp",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LOADED_ON_USE:
+        raise AttributeError(name)
+    return getattr(import_module(_LOADED_ON_USE[name]), name)

@@ -18,6 +18,7 @@ from hub.errors import Finding, Language, TrustError
 from hub.trust.contents import UNREADABLE
 from hub.trust.description import full_name
 from hub.trust.refusals import refusal
+from hub.trust.words import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -227,7 +228,10 @@ def passed(name: str, place: Place, **facts: str) -> Finding:
         issuer=full_name(certificate.issuer),
         serial=f"{certificate.serial_number:x}",
         at=place.question.at,
-        reason={Language.EN: row["en"].format(**facts), Language.ZH: row["zh"].format(**facts)},
+        reason={
+            language: row[key].format(**{name: spoken(fact, language) for name, fact in facts.items()})
+            for language, key in ((Language.EN, "en"), (Language.ZH, "zh"))
+        },
         cure=dict.fromkeys(Language, ""),
     )
 

@@ -6,11 +6,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cryptography.x509.oid import NameOID
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
 from hub.identifiers import is_resident_id
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography import x509
 
 _LONGEST_NAME = 500
@@ -29,14 +33,73 @@ _OF_PERSONS = frozenset(
 """What only a natural person's name has (ETSI EN 319 412-2 clause 4.2.4)."""
 _ALSO_OF_PERSONS = frozenset({NameOID.COMMON_NAME, NameOID.SERIAL_NUMBER, NameOID.TITLE})
 """What stands for the person where a name is a natural person's."""
+_SIGNATURES = {
+    oid: name.replace("_", " ").replace("WITH", "with")
+    for name, oid in vars(SignatureAlgorithmOID).items()
+    if not name.startswith("_")
+}
 _LEFT_OUT = "…"
+_UNREADABLE = "?"
 _MAYBE_RESIDENT_ID = re.compile("(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])")
 
 
 def describe(certificate: x509.Certificate) -> str:
     """Name a certificate for people: subject, issuer and serial number (hexadecimal)."""
-    subject, issuer = _short(certificate.subject), _short(certificate.issuer)
+    subject, issuer = short_name(certificate.subject), short_name(certificate.issuer)
     return f"certificate {subject!r} (issuer {issuer!r}, serial {certificate.serial_number:x})"
+
+
+def subject_of(certificate: x509.Certificate) -> str:
+    """Name whom a certificate is for, as `full_name` does; `?` where a parser cannot read the name."""
+    try:
+        return full_name(certificate.subject)
+    except ValueError:
+        return _UNREADABLE
+
+
+def issuer_of(certificate: x509.Certificate) -> str:
+    """Name who issued a certificate, as `full_name` does; `?` where a parser cannot read the name."""
+    try:
+        return full_name(certificate.issuer)
+    except ValueError:
+        return _UNREADABLE
+
+
+def title_of(certificate: x509.Certificate) -> str:
+    """Name whom a certificate is for in short; `?` where a parser cannot read the name."""
+    try:
+        return short_name(certificate.subject)
+    except ValueError:
+        return _UNREADABLE
+
+
+def validity_of(certificate: x509.Certificate) -> tuple[datetime, datetime] | None:
+    """Return the first and last instant of a certificate, UTC; None where a parser cannot read them."""
+    try:
+        return certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except ValueError:
+        return None
+
+
+def describe_key(certificate: x509.Certificate) -> str:
+    """Name a certificate's key: its kind, and its curve or size where the kind leaves that open."""
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return certificate.public_key_algorithm_oid.dotted_string
+    match key:
+        case ec.EllipticCurvePublicKey():
+            return f"EC {key.curve.name}"
+        case rsa.RSAPublicKey():
+            return f"RSA {key.key_size}"
+        case _:
+            return type(key).__name__.removesuffix("PublicKey")
+
+
+def describe_signature(certificate: x509.Certificate) -> str:
+    """Name the algorithm a certificate is signed with; its OID where that has no common name."""
+    oid = certificate.signature_algorithm_oid
+    return _SIGNATURES.get(oid, oid.dotted_string)
 
 
 def full_name(name: x509.Name) -> str:
@@ -52,7 +115,7 @@ def full_name(name: x509.Name) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}{_LEFT_OUT}"
 
 
-def _short(name: x509.Name) -> str:
+def short_name(name: x509.Name) -> str:
     """Return the common name, or where there is none the whole name (RFC 4514)."""
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return _shown(common[0], name).partition("=")[2][:_LONGEST_NAME] if common else full_name(name)

@@ -16,7 +16,7 @@ from hub.clock import format_instant
 from hub.trust import nameconstraints, policies, rules
 from hub.trust.algorithms import is_signed_by
 from hub.trust.checks import Check, Of, PathState, Place
-from hub.trust.description import full_name
+from hub.trust.description import title_of
 from hub.trust.policies import ANY_POLICY
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _days(place: Place) -> dict[str, str]:
 
 
 def _issuer(place: Place) -> dict[str, str]:
-    return {"issuer": full_name(place.issuer.certificate.subject)}
+    return {"issuer": title_of(place.issuer.certificate)}
 
 
 def _use(place: Place) -> dict[str, str]:

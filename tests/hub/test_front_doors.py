@@ -21,6 +21,7 @@ ASSEMBLED = frozenset({"cli", "demo"})
 ALLOWED = {
     # Verifying loads pyHanko; the command line imports it only when it verifies.
     ("hub.cli", "hub.evidence.verification"),
+    ("hub.cli", "hub.evidence.signers"),
     ("hub.demo", "hub.evidence.verification"),
 }
 

@@ -42,6 +42,7 @@ DRAFT: dict[str, Any] = {
     "request": {"text": ""},
     "purpose": {"item": "1", "case": "1", "legal_basis": "1", "post": "1"},
 }
+EXPLAINED = {"certificates": "no certificate"}
 FAILURE = {"code": "exchange.internal", "detail": ""}
 
 # Route, the path to try, the body, and who may.
@@ -91,6 +92,7 @@ DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
         None,
         {Role.ADMINISTRATOR, Role.OPERATOR},
     ),
+    ("POST", "/api/v1/trust/explanations", "/api/v1/trust/explanations", EXPLAINED, ANYBODY),
     (
         "GET",
         "/api/v1/registry-changes",

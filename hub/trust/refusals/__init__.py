@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from hub.errors import Finding, Language, TrustError, error_kinds
 from hub.findings import tell
-from hub.trust.description import full_name
+from hub.trust.description import issuer_of, subject_of
+from hub.trust.words import spoken
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -86,11 +87,14 @@ def refusal(
         reason_id=reason.id,
         code=reason.code,
         clause=reason.clause,
-        subject=full_name(certificate.subject) if certificate else "",
-        issuer=full_name(certificate.issuer) if certificate else "",
+        subject=subject_of(certificate) if certificate else "",
+        issuer=issuer_of(certificate) if certificate else "",
         serial=f"{certificate.serial_number:x}" if certificate else "",
         at=at,
-        reason={language: words.format(**facts) for language, words in reason.words.items()},
+        reason={
+            language: words.format(**{name: spoken(fact, language) for name, fact in facts.items()})
+            for language, words in reason.words.items()
+        },
         cure=reason.cure,
     )
     return TrustError(reason.code, tell(finding, Language.EN), finding)
