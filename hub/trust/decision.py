@@ -130,16 +130,17 @@ class Decider:
         """Have a path judged whose checks all hold, and add how that ended; not asked is not passed."""
         judgements: dict[int, Judgement] = {}
         is_sound = all(each.error is None for each in outcomes)
-        for place in places[1:]:
-            try:
-                if not is_sound:
-                    raise place.refuse("not_checked")
-                judgements[place.index] = self._judge_revocation(place)
-            except TrustError as exc:
-                is_sound = False
-                outcomes.append(Outcome(REVOCATION, place, exc))
-            else:
-                outcomes.append(Outcome(REVOCATION, place, None))
+        with self._judge.one_validation():
+            for place in places[1:]:
+                try:
+                    if not is_sound:
+                        raise place.refuse("not_checked")
+                    judgements[place.index] = self._judge_revocation(place)
+                except TrustError as exc:
+                    is_sound = False
+                    outcomes.append(Outcome(REVOCATION, place, exc))
+                else:
+                    outcomes.append(Outcome(REVOCATION, place, None))
         return judgements
 
     def _judge_revocation(self, place: Place) -> Judgement:
