@@ -15,19 +15,20 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapters.hubclient import Question
+from hub.alarms import LoggedAlarms
 from hub.clock import parse_instant
 from hub.custody import RollOverState
 from hub.envelope import Party, Purpose
 from hub.errors import HubError, ReportedFaultError
 from hub.identifiers import ContractId, ServiceId, member_of, new_message_id
-from hub.trust import prove_possession
+from hub.trust import ExpiryWatch, WatchedCertificate, latest_certificates, prove_possession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from adapters.hubclient import HubClient
-    from hub.custody import RollOver
+    from hub.clock import Clock
+    from hub.custody import KeyRing, RollOver
     from hub.trust import SigningKey
 
 LOOK_SECONDS = 2.0
@@ -83,16 +84,19 @@ def _register(client: HubClient, key: SigningKey) -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyWatch:
-    """Looks for the next certificate while the gateway runs.
+    """Looks for the next certificate while the gateway runs, and tells in the log when the last one ends.
 
     Attributes:
         roll_over: does the work.
-        after_each: what else is to be looked after, every time.
+        ring: the gateway's keys.
+        expiry: tells of their end.
         look_seconds: how often.
     """
 
     roll_over: RollOver
-    after_each: Callable[[], None] = lambda: None
+    ring: KeyRing
+    clock: Clock
+    expiry: ExpiryWatch = field(default_factory=lambda: ExpiryWatch(LoggedAlarms()))
     look_seconds: float = LOOK_SECONDS
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -100,11 +104,11 @@ class KeyWatch:
         """Look until stopped; what fails is logged and tried again, ever more slowly."""
         pause_seconds, state = self.look_seconds, RollOverState.NONE
         while not self.stopped.wait(pause_seconds):
+            self.check_expiry()
             try:
                 before, state = state, self.roll_over.step()
                 if state is not before:
                     _logger.info("keys.rolled_over", state=state.value)
-                self.after_each()
                 pause_seconds = self.look_seconds
             except (HubError, OSError) as error:
                 _logger.warning("keys.not_rolled_over", reason=str(error))
@@ -113,3 +117,9 @@ class KeyWatch:
                 # The old certificate signs on; nobody would notice that nobody looks any more.
                 _logger.exception("keys.failed_unforeseen")
                 pause_seconds = _LONGEST_PAUSE_SECONDS
+
+    def check_expiry(self) -> None:
+        """Tell of a certificate that ends while none is there to take over."""
+        leaves = latest_certificates(held.key.certificate_chain[0] for held in self.ring.keys)
+        watched = [WatchedCertificate(leaf, "this gateway's own key") for leaf in leaves]
+        self.expiry.check(watched, self.clock.now())

@@ -90,7 +90,9 @@ class GatewayProcess:
         )
         self.roll_over = self._plan_roll_over()
         self.roll_over.resume()
-        self._keys = KeyWatch(roll_over=self.roll_over, look_seconds=look_seconds)
+        self._keys = KeyWatch(
+            roll_over=self.roll_over, ring=self._key, clock=self._clock, look_seconds=look_seconds
+        )
         self._drafts = [
             DraftRunner(
                 client=self.client_for(SubsystemId(draft.subsystem)),
@@ -126,11 +128,10 @@ class GatewayProcess:
         return self._validator.validate(chain, use=Use.ENVELOPE, at=at)
 
     def start(self) -> None:
-        """Begin to follow trust and revocation lists, to work on drafts, and to look for the next key."""
-        if self._settings.next is not None:
-            threading.Thread(target=self._keys.run, name="keys", daemon=True).start()
+        """Begin to follow trust and revocation lists, to work on drafts, and to look after certificates."""
         threading.Thread(target=self._follower.run, name="trust-list", daemon=True).start()
         self._refresher.start()
+        threading.Thread(target=self._keys.run, name="keys", daemon=True).start()
         for runner in self._drafts:
             threading.Thread(target=runner.run, name="drafts", daemon=True).start()
 

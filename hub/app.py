@@ -17,7 +17,7 @@ from hub.accounts import Accounts, authenticated
 from hub.alarms import Alarms, alarm_routes
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import open_key
+from hub.custody import KeyRing, open_key
 from hub.database import Writer, open_database
 from hub.envelope import Limits, Party
 from hub.errors import HubError
@@ -48,9 +48,11 @@ from hub.messagelog import (
 from hub.problems import install_problems
 from hub.registry import (
     CertificateDesk,
+    CertificateUpkeep,
     Registry,
     certificate_routes,
     load_registry_file,
+    plan_own_roll_over,
     registry_routes,
 )
 from hub.trust import (
@@ -69,10 +71,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from hub.custody import KeyPlace
     from hub.settings import Settings
+    from hub.trust import SigningKey
 
 _REGISTRY_SECONDS = 1.0
 _TRUST_LIST_SECONDS = 5.0
+_CERTIFICATES_SECONDS = 2.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -89,6 +94,7 @@ class Hub:
     certificates: CertificateDesk
     trust_lists: TrustListArchive
     keys: KeyFolder
+    upkeep: CertificateUpkeep
     log: MessageLog
     stamps: CheckpointStamps
     stamper: CheckpointStamper
@@ -132,12 +138,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     """
     clock = clock or SystemClock()
     settings.data_folder.mkdir(parents=True, exist_ok=True)
-    key = open_key(
-        settings.signing_key,
-        settings.signing_chain,
-        settings.signing_passphrase,
-        module=settings.token_module,
-    )
+    key = KeyRing([_open_key(settings, settings.signing_key, settings.signing_chain)], clock=clock)
     contracts = load_contracts(settings.contracts)
     engine = open_database(settings.database)
     writer = Writer(engine)
@@ -160,6 +161,15 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         longest_wait=timedelta(minutes=settings.stamp_alarm_minutes),
     )
     certificates = CertificateDesk(registry, validator, clock)
+    roll_over = plan_own_roll_over(
+        ring=key,
+        open_next=lambda: _open_next_key(settings),
+        next_chain=settings.next_signing_chain,
+        note=settings.data_folder / "roll-over.json",
+        desk=certificates,
+        member=MemberId(settings.member),
+    )
+    roll_over.resume()
     party = Party(SubsystemId(settings.subsystem), key)
     own_services = _own_services(certificates, party.subsystem, clock)
     pipeline = Pipeline(
@@ -192,6 +202,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             module=settings.token_module,
             validator=validator,
         ),
+        upkeep=CertificateUpkeep(
+            desk=certificates,
+            trust_lists=trust_lists,
+            ring=key,
+            roll_over=roll_over,
+            alarms=alarms,
+            clock=clock,
+        ),
         log=log,
         stamps=CheckpointStamps(engine),
         stamper=stamper,
@@ -209,6 +227,16 @@ def _open_trust_lists(settings: Settings, store: TableStore, clock: Clock) -> Tr
     return TrustListArchive(store, pinned, seeds=read_containers(settings.trust_list), now=clock.now())
 
 
+def _open_key(settings: Settings, place: KeyPlace, chain: Path) -> SigningKey:
+    return open_key(place, chain, settings.signing_passphrase, module=settings.token_module)
+
+
+def _open_next_key(settings: Settings) -> SigningKey:
+    if settings.next_signing_key is None or settings.next_signing_chain is None:
+        raise TypeError("there is no next key")
+    return _open_key(settings, settings.next_signing_key, settings.next_signing_chain)
+
+
 def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict[ServiceId, OwnService]:
     services: tuple[OwnService, ...] = (RegistrationService(desk, hub, clock), WithdrawalService(desk, hub))
     return {each.service.id: each for each in services}
@@ -223,6 +251,7 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_follow_registry(hub.registry)),
             asyncio.create_task(_follow_trust_lists(hub)),
             asyncio.create_task(_seal_log(hub)),
+            asyncio.create_task(_look_after_certificates(hub.upkeep)),
         ]
         hub.refresher.start()
         # A thread of its own: what waits for an authority must hold up neither the others nor the end.
@@ -307,3 +336,13 @@ async def _seal_log(hub: Hub) -> None:
         except Exception:
             # The database may be busy or gone for a while; the next turn may succeed.
             _logger.exception("log.not_sealed")
+
+
+async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(upkeep.look)
+        except Exception:
+            # What is in use stays so; the next look may succeed.
+            _logger.exception("certificates.not_looked_after")
+        await asyncio.sleep(_CERTIFICATES_SECONDS)

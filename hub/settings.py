@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hub.custody import KeyPlace, Secret, is_reference, read_key_place, read_secret
 from hub.errors import SettingsError
@@ -28,6 +28,8 @@ _PATHS = (
     "data_folder",
     "signing_key",
     "signing_chain",
+    "next_signing_key",
+    "next_signing_chain",
     "token_module",
     "key_folder",
     "log_key",
@@ -56,6 +58,9 @@ class Settings(BaseModel):
         signing_key: the hub's envelope key: an encrypted PKCS#8 file, or the URI of a key in a token.
         signing_chain: PEM chain of that key, the hub's certificate first.
         signing_passphrase: of that file, or the token's PIN.
+        next_signing_key: the key that shall sign after it, with the same passphrase; a running hub takes it
+            into use as soon as its chain is there.
+        next_signing_chain: PEM chain of the next key; the two belong together.
         token_module: the PKCS#11 library, for keys in a token whose URI names none.
         key_folder: where keys made over the API are kept, each encrypted with the signing passphrase; `keys`
             in the data folder by default.
@@ -80,6 +85,8 @@ class Settings(BaseModel):
     signing_key: KeyPlace
     signing_chain: Path
     signing_passphrase: Secret
+    next_signing_key: KeyPlace | None = None
+    next_signing_chain: Path | None = None
     token_module: Path | None = None
     key_folder: Path | None = None
     log_key: Path
@@ -92,6 +99,12 @@ class Settings(BaseModel):
     checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     most_stamps_waiting: Annotated[int, Field(ge=1, le=10_000)] = 100
     stamp_alarm_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+
+    @model_validator(mode="after")
+    def _require_both_of_the_next_key(self) -> Self:
+        if (self.next_signing_key is None) != (self.next_signing_chain is None):
+            raise ValueError("next_signing_key and next_signing_chain belong together")
+        return self
 
     @property
     def subsystem(self) -> str:
@@ -131,8 +144,9 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
     }
     values |= {name: _secret(name, values.get(name), folder, environment) for name in _SECRETS}
     try:
-        if isinstance(values.get("signing_key"), str):
-            values["signing_key"] = read_key_place(values["signing_key"], Path())
+        for name in ("signing_key", "next_signing_key"):
+            if isinstance(values.get(name), str):
+                values[name] = read_key_place(values[name], Path())
         return Settings.model_validate(values)
     except ValidationError as error:
         places = "; ".join(

@@ -26,6 +26,8 @@ from hub.registry.routes import registry_routes
 from hub.registry.rules import authorise
 from hub.registry.schemas import load_registry_file
 from hub.registry.service import Registry
+from hub.registry.upkeep import CertificateUpkeep, plan_own_roll_over
+from hub.registry.watching import certificates_to_watch
 
 __all__ = [
     "ENTRY_TYPES",
@@ -33,6 +35,7 @@ __all__ = [
     "AccessRightId",
     "Action",
     "CertificateDesk",
+    "CertificateUpkeep",
     "Change",
     "Fingerprint",
     "Member",
@@ -48,8 +51,10 @@ __all__ = [
     "Title",
     "authorise",
     "certificate_routes",
+    "certificates_to_watch",
     "fingerprint_of",
     "load_registry_file",
+    "plan_own_roll_over",
     "read_certificate",
     "registry_routes",
     "view_registration",

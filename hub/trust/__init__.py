@@ -40,6 +40,13 @@ from hub.trust.description import (
     subject_of,
     title_of,
     validity_of,
+from hub.trust.description import full_name
+from hub.trust.expiry import (
+    EXPIRY_ALARM,
+    EXPIRY_THRESHOLDS_DAYS,
+    ExpiryWatch,
+    WatchedCertificate,
+    latest_certificates,
 )
 from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.fetching import Fetcher
@@ -88,10 +95,13 @@ __all__ = [
     "ANY_ALGORITHM",
     "DEFAULT_ALGORITHMS",
     "NOT_CHECKED",
+    "EXPIRY_ALARM",
+    "EXPIRY_THRESHOLDS_DAYS",
     "SM2_SM3",
     "USE_POLICIES",
     "AnswerKind",
     "Authority",
+    "ExpiryWatch",
     "ExplainedCertificate",
     "Explanation",
     "ExtendedUsageRule",
@@ -129,6 +139,7 @@ __all__ = [
     "Validator",
     "VerificationReport",
     "VerificationStep",
+    "WatchedCertificate",
     "algorithm_for",
     "algorithm_named",
     "algorithms_for",
@@ -147,6 +158,7 @@ __all__ = [
     "is_signed_by",
     "issuer_of",
     "key_problem",
+    "latest_certificates",
     "listed_authorities",
     "member_of_certificate",
     "policies_allowing",

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
+import re
 import shutil
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,16 @@ from adapters.configuration import ConfiguredAdapter
 from adapters.hubclient import HubClient, Question, VerifiedAnswer
 from adapters.server import GatewayProcess, build_gateway_app
 from adapters.settings import GatewaySettings, load_gateway_settings
+from hub.cli import main
 from hub.clock import FixedClock, SystemClock
 from hub.custody import RollOverState
 from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT
 from hub.envelope import verify_signature
 from hub.errors import HubError
 from hub.exchange import ExchangeState
+from hub.identifiers import MemberId
 from hub.registry import RegisteredCertificate, fingerprint_of
+from hub.trust import Use
 from tests.journeys.certificates import fingerprint, withdrawal
 from tests.journeys.departments import ECHO, EMPLOYMENT, LABOUR_ECHO, REGISTER, EchoAdapter
 from tests.journeys.refusals import refused
@@ -309,17 +312,17 @@ def test_a_certificate_that_begins_later_is_registered_now_and_signs_from_its_fi
 
 
 def command(site: Site, *options: str) -> dict[str, Any]:
-    """Run `heliograph roll-over` beside the gateway; returns what it says as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hub.cli", "roll-over", str(site.config), "--json", *options],
-        env=os.environ | {"P": site.world.pki.passphrase.decode()},
-        cwd=PROJECT,
-        capture_output=True,
-        check=False,
-    )
-    assert done.stdout, done.stderr.decode()
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said | {"exit": done.returncode}
+    """Run `heliograph roll-over` as its own process would; returns what it says as JSON."""
+    stdout = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout):
+        patch.setenv("P", site.world.pki.passphrase.decode())
+        patch.setattr(sys, "argv", ["heliograph", "roll-over", str(site.config), "--json", *options])
+        with pytest.raises(SystemExit) as end:
+            main()
+    # The gateway and the hub run in this process too, and log to the same place.
+    (document,) = re.findall(r"^\{\n.*?^\}$", stdout.getvalue(), re.MULTILINE | re.DOTALL)
+    said: dict[str, Any] = json.loads(document)
+    return said | {"exit": end.value.code}
 
 
 def test_an_operator_looks_first_then_rolls_over_goes_back_and_forward_again(
@@ -347,3 +350,32 @@ def test_an_operator_looks_first_then_rolls_over_goes_back_and_forward_again(
         refusal = command(labour, "--back")
         assert (refusal["exit"], refusal["code"]) == (1, "registry.certificate_retired")
         assert signs_with(process, "labour-next", world)
+
+
+def test_the_hub_changes_its_own_certificate_and_its_receipts_are_believed_throughout(
+    pki: ServedPki, tmp_path: Path
+) -> None:
+    key, chain = tmp_path / "hub.key.pem", tmp_path / "hub.chain.pem"
+    with running_world(
+        tmp_path / "world", pki, next_signing_key=str(key), next_signing_chain=str(chain)
+    ) as world:
+
+        def receipts_signer() -> str:
+            answer = ask(asking, "收据")
+            assert world.signer_of(answer.receipt) == HUB_MEMBER
+            return signer(answer.receipt)
+
+        with site(world, "federation-sign", FUND, tmp_path / "federation").running() as consumer:
+            asking = consumer.client_for(FUND)
+            hub_member = MemberId(HUB_MEMBER)
+            world.hub.certificates.register(
+                pki.certificates("hub-sign"), hub_member, Use.ENVELOPE, by="tests"
+            )
+            assert receipts_signer() == fingerprint(world, "hub-sign")
+            shutil.copy(pki.key("hub-next"), key)
+            shutil.copyfile(pki.chain("hub-next"), chain)
+            wait_for(lambda: receipts_signer() == fingerprint(world, "hub-next"))
+            new = world.hub.certificates.registration(fingerprint(world, "hub-next"))
+            assert new.registered_by == "the hub"
+            world.hub.certificates.retire(fingerprint(world, "hub-sign"), "superseded", by="tests")
+            assert receipts_signer() == fingerprint(world, "hub-next")

@@ -185,12 +185,14 @@ class World:
 
 
 @contextmanager
-def running_world(folder: Path, pki: ServedPki) -> Iterator[World]:
-    """Run a hub with its own database and two echoing departments."""
+def running_world(folder: Path, pki: ServedPki, **settings: str) -> Iterator[World]:
+    """Run a hub with its own database and two echoing departments; `settings` are the hub's further ones."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passphrase").write_bytes(PASSPHRASE)
     prepared = prepare(DemoFolder(folder), pki)
     _publish_all_contracts(prepared)
+    with prepared.folder.hub_config.open("a", encoding="utf-8") as config:
+        config.writelines(f"{name}: {value}\n" for name, value in settings.items())
     departments = make_departments(pki)
     hub = build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment)))
     with ExitStack() as stack:
