@@ -46,6 +46,7 @@ def test_the_ends_of_members_the_hubs_and_the_trust_lists_certificates_are_watch
         named("registered", leaf(pki, "labour-sign")),
         named("the", leaf(pki, "hub-sign")),
         *(named("authority", each) for each in listed),
+        *(named("time-stamping", each.certificate) for each in pki.approved().time_stamping),
     }
 
 
