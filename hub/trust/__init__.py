@@ -40,7 +40,7 @@ from hub.trust.description import (
     subject_of,
     title_of,
     validity_of,
-from hub.trust.description import full_name
+)
 from hub.trust.expiry import (
     EXPIRY_ALARM,
     EXPIRY_THRESHOLDS_DAYS,
@@ -94,9 +94,9 @@ __all__ = [
     "ALGORITHMS",
     "ANY_ALGORITHM",
     "DEFAULT_ALGORITHMS",
-    "NOT_CHECKED",
     "EXPIRY_ALARM",
     "EXPIRY_THRESHOLDS_DAYS",
+    "NOT_CHECKED",
     "SM2_SM3",
     "USE_POLICIES",
     "AnswerKind",
