@@ -28,7 +28,14 @@ from hub.custody import KeyRing, RollOver, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
-from hub.trust import OnlineRevocation, RevocationRefresher, Use, Validator
+from hub.trust import (
+    OnlineRevocation,
+    RevocationRefresher,
+    Use,
+    Validator,
+    algorithm_named,
+    policies_allowing,
+)
 from hub.trustlist import FolderStore, TrustListArchive, TrustListFollower, read_containers, read_pinned
 
 if TYPE_CHECKING:
@@ -69,7 +76,8 @@ class GatewayProcess:
         self._contracts: Mapping[ContractId, Contract] = load_contracts(settings.contracts)
         self.trust_lists = _load_trust_lists(settings, self._clock)
         revocation, alarms = OnlineRevocation(), LoggedAlarms()
-        self._validator = Validator(self.trust_lists, revocation, alarms=alarms)
+        policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
+        self._validator = Validator(self.trust_lists, revocation, policies=policies, alarms=alarms)
         self._refresher = RevocationRefresher(revocation, alarms, self._clock)
         self._http = httpx2.Client(follow_redirects=False)
         self._follower = TrustListFollower(

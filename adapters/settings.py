@@ -22,6 +22,7 @@ from adapters.references import (
 )
 from hub.errors import SettingsError
 from hub.identifiers import is_subsystem_id, is_uscc
+from hub.trust import known_algorithm
 from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class GatewaySettings(_Settings):
         trust_list_signer: PEM of who signed the first trust list.
         services: the adapters' YAML files; none for a gateway that only asks.
         data_folder: where finished exchanges of drafts and fetched trust lists are put.
+        also_allowed_algorithms: ids of rows of the table of algorithms that are off by default.
     """
 
     member: _Member
@@ -111,6 +113,9 @@ class GatewaySettings(_Settings):
     services: list[ReferredPath] = []
     drafts: list[DraftSettings] = []
     data_folder: ReferredPath
+    also_allowed_algorithms: Annotated[
+        tuple[Annotated[str, AfterValidator(known_algorithm)], ...], Field(strict=False)
+    ] = ()
 
 
 def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = None) -> GatewaySettings:

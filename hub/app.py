@@ -60,8 +60,10 @@ from hub.trust import (
     RevocationRefresher,
     TimeStampClient,
     Validator,
+    algorithm_named,
     explanation_routes,
     listed_authorities,
+    policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
 
@@ -150,7 +152,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     archive = Archive(engine)
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
-    validator = Validator(trust_lists, revocation, alarms=alarms)
+    policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
+    validator = Validator(trust_lists, revocation, policies=policies, alarms=alarms)
     stamper = CheckpointStamper(
         engine=engine,
         writer=writer,

@@ -12,11 +12,20 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from hub.custody import KeyPlace, Secret, is_reference, read_key_place, read_secret
 from hub.errors import SettingsError
 from hub.identifiers import is_uscc
+from hub.trust import known_algorithm
 from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
@@ -38,6 +47,11 @@ _PATHS = (
     "contracts",
     "registry",
 )
+
+
+def _words(value: object) -> object:
+    """Split what came from the environment."""
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
 
 def _uscc(text: str) -> str:
@@ -69,6 +83,7 @@ class Settings(BaseModel):
         trust_list: folder of signed trust lists, or one; those the database lacks are taken over at start.
         trust_list_signer: PEM of who signed the first trust list, compared with its operator by another way.
         contracts: folder of the contracts.
+        also_allowed_algorithms: ids of rows of the table of algorithms that are off by default.
         registry: YAML file of members, services and rights, applied at start; None leaves all as it is.
         checkpoint_seconds: how often a log that has grown is sealed with a checkpoint and time-stamped.
         most_stamps_waiting: how many checkpoints wait at most while no time-stamping authority answers.
@@ -99,6 +114,9 @@ class Settings(BaseModel):
     checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     most_stamps_waiting: Annotated[int, Field(ge=1, le=10_000)] = 100
     stamp_alarm_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+    also_allowed_algorithms: Annotated[
+        tuple[Annotated[str, AfterValidator(known_algorithm)], ...], BeforeValidator(_words)
+    ] = ()
 
     @model_validator(mode="after")
     def _require_both_of_the_next_key(self) -> Self:

@@ -12,7 +12,9 @@ import typer
 from hub.cli import AsJson, print_json
 
 if TYPE_CHECKING:
-    from hub.trust import TrustLists
+    from collections.abc import Mapping, Sequence
+
+    from hub.trust import TrustLists, Use, UsePolicy
 
 
 ListsOption = Annotated[
@@ -42,6 +44,10 @@ def verify(
     at: Annotated[
         datetime | None, typer.Option(help="Judge certificates at this instant (UTC) instead of now.")
     ] = None,
+    also_allow: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of an algorithm that is off by default, such as ml-dsa-65; may be repeated."),
+    ] = None,
     language: Annotated[str, typer.Option(help="zh-CN or en.")] = "en",
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +61,8 @@ def verify(
     from hub.evidence.verification import render_report, report_to_json, verify_file
 
     trust_lists = chosen_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
-    report = verify_file(file, trust_lists, revocation, at=_utc(at) if at else SystemClock().now())
+    now = _utc(at) if at else SystemClock().now()
+    report = verify_file(file, trust_lists, revocation, at=now, policies=_policies(also_allow or ()))
     if as_json:
         print_json(report_to_json(report))
     else:
@@ -79,6 +86,15 @@ def chosen_trust_lists(folder: Path | None, signer: Path | None, unsigned: Path 
     if signer is None:
         raise refusal("list_signer_not_pinned", problem="--trust-list-signer is missing")
     return read_trust_lists(folder, read_pinned(signer))
+
+
+def _policies(also_allowed: Sequence[str]) -> Mapping[Use, UsePolicy]:
+    from hub.trust import algorithm_named, known_algorithm, policies_allowing
+
+    try:
+        return policies_allowing([algorithm_named(known_algorithm(each)) for each in also_allowed])
+    except ValueError as error:
+        raise typer.BadParameter(f"--also-allow {error}") from error
 
 
 def _utc(instant: datetime) -> datetime:

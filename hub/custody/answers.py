@@ -23,10 +23,8 @@ from hub.trust import ALGORITHMS, Use, describe, key_problem, member_of_certific
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-
     from hub.identifiers import MemberId
-    from hub.trust import Validator
+    from hub.trust import PublicKey, Validator
 
 MOST_BYTES = 256 * 1024
 MOST_CERTIFICATES = 20
@@ -51,7 +49,7 @@ class Expectation:
         validator: judges the chain by the trust list; None leaves that out.
     """
 
-    public_key: PublicKeyTypes
+    public_key: PublicKey
     use: Use
     at: datetime
     member: MemberId | None = None

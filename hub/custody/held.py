@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.errors import TrustError
-from hub.trust import ANY_ALGORITHM, Sm2PublicKey, algorithms_of, describe, is_signed_by, public_key_of
+from hub.trust import ANY_ALGORITHM, algorithms_of, describe, is_signed_by, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +102,6 @@ def is_same_key(public: PublicKey, certificate: x509.Certificate) -> bool:
 
 def public_bytes(key: PublicKey) -> bytes:
     """Return a public key as SubjectPublicKeyInfo in DER."""
-    if isinstance(key, Sm2PublicKey):
-        return key.spki
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 
 from hub.clock import format_instant
 from hub.errors import TrustError
-from hub.trust import StoredRevocation, Use, Validator, describe
+from hub.trust import USE_POLICIES, StoredRevocation, Use, Validator, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from cryptography import x509
 
-    from hub.trust import RevocationAnswer, RevocationSource, TrustLists, ValidatedPath
+    from hub.trust import (
+        RevocationAnswer,
+        RevocationSource,
+        SignatureAlgorithm,
+        TrustLists,
+        UsePolicy,
+        ValidatedPath,
+    )
 
 _REVOCATION_CODES = frozenset({"trust.certificate_revoked", "trust.revocation_unknown"})
 
@@ -28,8 +35,18 @@ _REVOCATION_CODES = frozenset({"trust.certificate_revoked", "trust.revocation_un
 class SignerCertificate:
     """Judges signers' certificates by a trust list and a folder of stored revocation answers."""
 
-    def __init__(self, trust_lists: TrustLists, revocation: Path | None) -> None:
-        self._validator = Validator(trust_lists, _source(revocation))
+    def __init__(
+        self,
+        trust_lists: TrustLists,
+        revocation: Path | None,
+        policies: Mapping[Use, UsePolicy] = USE_POLICIES,
+    ) -> None:
+        self._validator = Validator(trust_lists, _source(revocation), policies=policies)
+
+    @property
+    def algorithms(self) -> frozenset[SignatureAlgorithm]:
+        """The rows of the table of algorithms that envelopes may be signed with."""
+        return self._validator.algorithms(Use.ENVELOPE)
 
     def check_path(self, chain: Sequence[x509.Certificate], at: datetime) -> str:
         """Check that a certificate may sign envelopes: days, usage, strength, path, approval of its issuer.

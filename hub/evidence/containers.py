@@ -26,17 +26,15 @@ from hub.envelope import (
     verify_canonical_cades,
 )
 from hub.errors import EnvelopeError, ExchangeError, Language, TrustError
-from hub.evidence.certificates import SignerCertificate
 from hub.evidence.steps import DependentSteps
 from hub.identifiers import member_of
 from hub.trust import VerificationReport, describe, member_of_certificate
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from hub.envelope import Envelope, Header, Member, Receipt, Signature
-    from hub.trust import TrustLists
+    from hub.evidence.certificates import SignerCertificate
 
 _T = TypeVar("_T")
 _CLOCK_SKEW = timedelta(seconds=60)
@@ -56,18 +54,17 @@ NOTICE = "What the notice says"
 
 
 def verify_envelope(
-    raw: bytes, trust_lists: TrustLists, revocation: Path | None, *, at: datetime, subject: str
+    raw: bytes, certificate: SignerCertificate, *, at: datetime, subject: str
 ) -> VerificationReport:
     """Verify a container in the canonical form.
 
     Args:
         raw: the container.
-        trust_lists: who is approved, and was when it was signed.
-        revocation: folder of stored answers, or None; then the step about revocation fails.
+        certificate: judges the signer's certificate, by who was approved when it signed.
         at: UTC; the instant of verification. Nothing may have been signed after it.
         subject: names the container in the report.
     """
-    return _Verification(raw, SignerCertificate(trust_lists, revocation), at).report(subject)
+    return _Verification(raw, certificate, at).report(subject)
 
 
 class _Verification:
@@ -138,8 +135,9 @@ class _Verification:
     def _check_signature(self) -> str:
         """Check the signature over the manifest as it is, whatever became of header and payloads."""
         manifest, signature = self._members[-2].content, self._members[-1].content
-        stated_at = verify_cades(signature, manifest).signed_at
-        self._signature = verify_canonical_cades(signature, manifest, stated_at)
+        allowed = self._certificate.algorithms
+        stated_at = verify_cades(signature, manifest, allowed).signed_at
+        self._signature = verify_canonical_cades(signature, manifest, stated_at, allowed)
         self._facts["signed_by"] = describe(self._signature.chain[0])
         return f"{self._signature.algorithm}, by {describe(self._signature.chain[0])}"
 

@@ -16,29 +16,40 @@ from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 
 from hub.envelope import Signature, verify_cades
 from hub.errors import EnvelopeError
+from hub.trust import DEFAULT_ALGORITHMS, algorithms_of, key_problem, stated_algorithm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
+
+    from hub.trust import SignatureAlgorithm
 
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
 _LONGEST_CHAIN = 6
 
 
-def verify_foreign_cades(signature: bytes, content: bytes) -> Signature:
+def verify_foreign_cades(
+    signature: bytes, content: bytes, allowed: AbstractSet[SignatureAlgorithm] = DEFAULT_ALGORITHMS
+) -> Signature:
     """Check a detached CAdES signature; what its unsigned attributes add is not evaluated.
+
+    Args:
+        signature: CMS in DER.
+        content: what was signed.
+        allowed: the rows of the table of algorithms that the policy for envelopes allows.
 
     Raises:
         EnvelopeError: `signature_malformed`, `certificate_binding_invalid`, `algorithm_not_allowed`,
             `digest_mismatch` or `signature_invalid`.
     """
     try:
-        return verify_cades(signature, content)
+        return verify_cades(signature, content, allowed)
     except EnvelopeError as exc:
         if exc.code != "envelope.signature_malformed":
             raise
     try:
-        return _verify_with_pyhanko(signature, content)
+        return _verify_with_pyhanko(signature, content, allowed)
     except EnvelopeError:
         raise
     except Exception as exc:
@@ -46,7 +57,9 @@ def verify_foreign_cades(signature: bytes, content: bytes) -> Signature:
         raise EnvelopeError("envelope.signature_malformed", f"{type(exc).__name__}: {exc}"[:200]) from exc
 
 
-def _verify_with_pyhanko(signature: bytes, content: bytes) -> Signature:
+def _verify_with_pyhanko(
+    signature: bytes, content: bytes, allowed: AbstractSet[SignatureAlgorithm]
+) -> Signature:
     container = cms.ContentInfo.load(signature, strict=True)
     signed_data = container["content"]
     if container["content_type"].native != "signed_data" or len(signed_data["signer_infos"]) != 1:
@@ -58,10 +71,15 @@ def _verify_with_pyhanko(signature: bytes, content: bytes) -> Signature:
         raise EnvelopeError(
             "envelope.digest_mismatch", "the signature carries other content than the manifest"
         )
-    digest = info["digest_algorithm"]["algorithm"].native
-    if digest not in _STRONG:
-        raise EnvelopeError("envelope.algorithm_not_allowed", str(digest))
     certificates = extract_certificate_info(signed_data)
+    leaf = _to_cryptography(certificates.signer_cert)
+    row = stated_algorithm(
+        algorithms_of(leaf, allowed), info["signature_algorithm"].dump(), info["digest_algorithm"].dump()
+    )
+    if row is None:
+        stated = info["signature_algorithm"]["algorithm"].native
+        raise EnvelopeError("envelope.algorithm_not_allowed", key_problem(leaf, allowed) or str(stated))
+    digest = row.digest
     _check_bound(info, certificates.signer_cert)
     intact, is_valid = validate_sig_integrity(
         info, certificates.signer_cert, "data", hashlib.new(digest, content).digest()
@@ -71,10 +89,9 @@ def _verify_with_pyhanko(signature: bytes, content: bytes) -> Signature:
     if not is_valid:
         raise EnvelopeError("envelope.signature_invalid", "the signature does not hold under its certificate")
     signed_at: datetime = find_unique_cms_attribute(info["signed_attrs"], "signing_time").native
-    algorithm = f"{info['signature_algorithm'].signature_algo} with {digest}"
     others = [_to_cryptography(each) for each in certificates.other_certs]
-    chain = _order(_to_cryptography(certificates.signer_cert), others)
-    return Signature(chain, signed_at, algorithm)
+    chain = _order(leaf, others)
+    return Signature(chain, signed_at, row.name)
 
 
 def _check_bound(info: cms.SignerInfo, certificate: Any) -> None:

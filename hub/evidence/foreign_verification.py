@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from hub.clock import format_instant
 from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.errors import EnvelopeError, ExchangeError
-from hub.evidence.certificates import SignerCertificate
 from hub.evidence.foreign import Manifest, ProofKind, read_manifests, unpack
 from hub.evidence.foreign_signature import verify_foreign_cades
 from hub.evidence.steps import DependentSteps
@@ -26,10 +25,9 @@ from hub.trust import VerificationReport, describe
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from pathlib import Path
 
     from hub.envelope import Signature
-    from hub.trust import TrustLists
+    from hub.evidence.certificates import SignerCertificate
 
 _CLOCK_SKEW = timedelta(seconds=60)
 # Lists of files in the manner of OpenDocument; they protect nothing.
@@ -47,18 +45,17 @@ NOT_EVALUATED = "Present, not evaluated"
 
 
 def verify_foreign_container(
-    raw: bytes, trust_lists: TrustLists, revocation: Path | None, *, at: datetime, subject: str
+    raw: bytes, certificate: SignerCertificate, *, at: datetime, subject: str
 ) -> VerificationReport:
     """Verify an ASiC-E container whose ZIP is not of our canonical form.
 
     Args:
         raw: the container.
-        trust_lists: who is approved, and was when it was signed.
-        revocation: folder of stored answers, or None; then the steps about revocation fail.
+        certificate: judges the signers' certificates, by who was approved when they signed.
         at: UTC; the instant of verification. Nothing may have been signed after it.
         subject: names the container in the report.
     """
-    return _Verification(raw, SignerCertificate(trust_lists, revocation), at).report(subject)
+    return _Verification(raw, certificate, at).report(subject)
 
 
 class _Verification:
@@ -148,7 +145,9 @@ class _Verification:
     def _check_signature(self, manifest: Manifest) -> str:
         if manifest.proof not in self._members:
             raise EnvelopeError("envelope.member_missing", manifest.proof)
-        signature = verify_foreign_cades(self._members[manifest.proof], self._members[manifest.name])
+        signature = verify_foreign_cades(
+            self._members[manifest.proof], self._members[manifest.name], self._certificate.algorithms
+        )
         self._signatures[manifest.name] = signature
         self._facts[f"{manifest.proof} signed_by"] = describe(signature.chain[0])
         self._facts[f"{manifest.proof} signed_at"] = format_instant(signature.signed_at)

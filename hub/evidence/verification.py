@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 
 from hub.documents import verify_document
 from hub.errors import EnvelopeError
+from hub.evidence.certificates import SignerCertificate
 from hub.evidence.containers import verify_envelope
 from hub.evidence.foreign_verification import verify_foreign_container
 from hub.evidence.rendering import render_report, report_to_json
 from hub.evidence.steps import DependentSteps
-from hub.trust import VerificationReport
+from hub.trust import USE_POLICIES, VerificationReport
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
-    from hub.trust import TrustLists
+    from hub.trust import TrustLists, Use, UsePolicy
 
 __all__ = ["has_header_member", "render_report", "report_to_json", "verify_file"]
 
@@ -39,7 +41,12 @@ _HAS_HEADER_MEMBER = re.compile(rb"(?:PK\x03\x04.{26}|PK\x01\x02.{42})message\.j
 
 
 def verify_file(
-    file: Path | bytes, trust_lists: TrustLists, revocation: Path | None = None, *, at: datetime
+    file: Path | bytes,
+    trust_lists: TrustLists,
+    revocation: Path | None = None,
+    *,
+    at: datetime,
+    policies: Mapping[Use, UsePolicy] = USE_POLICIES,
 ) -> VerificationReport:
     """Verify a container or a signed PDF offline.
 
@@ -49,6 +56,7 @@ def verify_file(
         revocation: folder of `*.ocsp` and `*.crl` that held when it was signed. Without one the step about
             revocation fails. A PDF carries its own.
         at: UTC; the instant of verification.
+        policies: what an envelope's signature and its signer's certificate are held to.
 
     Raises:
         OSError: the file cannot be read.
@@ -57,10 +65,11 @@ def verify_file(
     if len(content) <= _MOST_BYTES:
         if content.startswith(_PDF_MAGIC):
             return verify_document(content, trust_lists, at=at, subject=subject)
+        certificate = SignerCertificate(trust_lists, revocation, policies)
         if has_header_member(content):
-            return verify_envelope(content, trust_lists, revocation, at=at, subject=subject)
+            return verify_envelope(content, certificate, at=at, subject=subject)
         if content.startswith(_ZIP_MAGIC):
-            return verify_foreign_container(content, trust_lists, revocation, at=at, subject=subject)
+            return verify_foreign_container(content, certificate, at=at, subject=subject)
     return _refuse(content, subject)
 
 

@@ -81,7 +81,14 @@ from hub.trust.telling import (
     verdict,
 )
 from hub.trust.timestamps import TimeStamp, verify_time_stamp
-from hub.trust.uses import USE_POLICIES, ExtendedUsageRule, KeyUsage, UsePolicy, policies_allowing
+from hub.trust.uses import (
+    USE_POLICIES,
+    ExtendedUsageRule,
+    KeyUsage,
+    UsePolicy,
+    known_algorithm,
+    policies_allowing,
+)
 from hub.trust.validation import Validator
 from hub.trust.words import spoken
 
@@ -158,6 +165,7 @@ __all__ = [
     "is_signed_by",
     "issuer_of",
     "key_problem",
+    "known_algorithm",
     "latest_certificates",
     "listed_authorities",
     "member_of_certificate",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hub.trust.algorithms import DEFAULT_ALGORITHMS, Signed
+from hub.trust.algorithms import ALGORITHMS, DEFAULT_ALGORITHMS, Signed
 from hub.trust.model import Use
 from hub.trust.policies import ANY_POLICY
 
@@ -120,6 +120,18 @@ USE_POLICIES: Mapping[Use, UsePolicy] = MappingProxyType(
     }
 )
 """The uses there are, and what each asks; docs/trust.md shows the same table."""
+
+
+def known_algorithm(algorithm_id: str) -> str:
+    """Return the id of a row of the table of algorithms; for settings.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    known = [row.id for row in ALGORITHMS]
+    if algorithm_id not in known:
+        raise ValueError(f"is none of {', '.join(known)}")
+    return algorithm_id
 
 
 def policies_allowing(rows: Iterable[SignatureAlgorithm]) -> Mapping[Use, UsePolicy]:

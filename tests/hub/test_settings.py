@@ -148,3 +148,16 @@ def test_a_file_that_is_not_utf_8_or_not_there_is_refused(tmp_path: Path) -> Non
     file.write_bytes(b"member: \xff\xfe")
     with pytest.raises(SettingsError, match=r"settings\.invalid"):
         load_settings(file, SECRETS)
+
+
+def test_algorithms_that_are_off_are_allowed_by_id(tmp_path: Path) -> None:
+    listed = load_settings(written(tmp_path, also_allowed_algorithms=["ml-dsa-65"]), SECRETS)
+    from_outside = SECRETS | {"HELIOGRAPH_ALSO_ALLOWED_ALGORITHMS": "sm2-sm3, ml-dsa-44"}
+
+    assert listed.also_allowed_algorithms == ("ml-dsa-65",)
+    assert load_settings(written(tmp_path), SECRETS).also_allowed_algorithms == ()
+    assert load_settings(written(tmp_path), from_outside).also_allowed_algorithms == ("sm2-sm3", "ml-dsa-44")
+    with pytest.raises(SettingsError) as refusal:
+        load_settings(written(tmp_path, also_allowed_algorithms=["rsa-pkcs1-sha1"]), SECRETS)
+    assert refusal.value.code == "settings.invalid"
+    assert "also_allowed_algorithms" in refusal.value.detail

@@ -14,6 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Never
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.trust.sm2.libcrypto import libcrypto
 
@@ -64,6 +65,16 @@ class Sm2PublicKey:
     @property
     def spki(self) -> bytes:
         """The SubjectPublicKeyInfo in DER."""
+        return self._spki
+
+    def public_bytes(self, encoding: Encoding, form: PublicFormat) -> bytes:
+        """Return the SubjectPublicKeyInfo in DER, asked as the keys of `cryptography` are.
+
+        Raises:
+            ValueError: another form is asked for.
+        """
+        if encoding is not Encoding.DER or form is not PublicFormat.SubjectPublicKeyInfo:
+            raise ValueError("an SM2 key is written as SubjectPublicKeyInfo in DER only")
         return self._spki
 
     def verify(self, signature: bytes, data: bytes, user_id: bytes = DEFAULT_USER_ID) -> bool:

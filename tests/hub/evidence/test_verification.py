@@ -22,6 +22,7 @@ from hub.envelope import (
     read_zip,
     refer_to,
     reply_to,
+    seal_envelope,
     write_fault,
     write_receipt,
 )
@@ -31,15 +32,24 @@ from hub.evidence import containers
 from hub.evidence.verification import render_report, report_to_json, verify_file
 from hub.findings import finding_to_json, tell
 from hub.identifiers import SubsystemId
-from hub.trust import StepRecorder, TrustList, VerificationReport, VerificationStep
-from tests.hub.envelope.signers import EMPLOYMENT, FUND, throwaway_key
+from hub.trust import (
+    USE_POLICIES,
+    StepRecorder,
+    TrustList,
+    VerificationReport,
+    VerificationStep,
+    algorithm_named,
+    policies_allowing,
+)
+from tests.hub.envelope.signers import EMPLOYMENT, FUND, header_for, throwaway_key
 from tests.hub.evidence.stored import now, sealed_request, store_crls, store_revocation
 from tests.hub.test_findings import EXPIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from hub.trust import Use, UsePolicy
     from tests.pki import ServedPki
 
 HUB = SubsystemId("11510108MB1A00001J/hub")
@@ -427,3 +437,16 @@ def test_a_container_signed_by_a_key_from_nowhere_is_not_valid(
     assert failed(report) == {containers.PATH: "trust.usage_not_allowed"} or failed(report) == {
         containers.PATH: "trust.unknown_authority"
     }
+
+
+def test_an_envelope_of_an_algorithm_that_is_off_is_judged_by_the_policies_given(
+    trust_list: TrustList, revocation: Path
+) -> None:
+    sealed = seal_envelope(header_for(()), (), throwaway_key("ml-dsa-65"))
+
+    def code_of_signature(policies: Mapping[Use, UsePolicy]) -> str | None:
+        report = verify_file(sealed.raw, trust_list, revocation, at=now(), policies=policies)
+        return next(step.code for step in report.steps if step.name == containers.SIGNATURE)
+
+    assert code_of_signature(policies_allowing([algorithm_named("ml-dsa-65")])) is None
+    assert code_of_signature(USE_POLICIES) == "envelope.algorithm_not_allowed"

@@ -295,7 +295,8 @@ def test_an_unknown_signer_is_an_unknown_authority(trust_list: TrustList, revoca
     ("options", "code"),
     [
         (("-cades", "-keyid"), None),
-        (("-cades", "-keyopt", "rsa_padding_mode:pss"), None),
+        (("-cades", "-keyopt", "rsa_padding_mode:pss", "-keyopt", "rsa_pss_saltlen:digest"), None),
+        (("-cades", "-keyopt", "rsa_padding_mode:pss"), "envelope.algorithm_not_allowed"),
         (("-cades", "-nodetach"), None),
         ((), "envelope.signature_malformed"),
         (("-noattr",), "envelope.signature_malformed"),
