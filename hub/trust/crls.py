@@ -219,7 +219,8 @@ def _signer(crl: ReadCrl, question: Question) -> x509.Certificate:
             return signer
         else:
             try:
-                check_signer_path(signer, Use.CRL, question, AnswerKind.CRL)
+                at = question.signer_has_to_hold_at(crl.this_update)
+                check_signer_path(signer, Use.CRL, question, AnswerKind.CRL, at)
             except TrustError as exc:
                 refusals.append(exc)
             else:

@@ -173,10 +173,11 @@ class Decider:
         """Return what validates those who signed answers about a certificate, down from the same root."""
         question, root = place.question, place.path[-1].certificate
 
-        def check(signer: x509.Certificate, use: Use) -> None:
+        def check(signer: x509.Certificate, use: Use, at: datetime) -> None:
             self.decide(
                 replace(
                     question,
+                    at=at,
                     chain=(signer, *question.chain),
                     use=use,
                     policy=self._policies[use],

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from hub.trust.model import Authority, RevocationAnswer, TrustList
     from hub.trust.ports import RevocationSource
 
-SignerCheck = Callable[[x509.Certificate, Use], None]
+SignerCheck = Callable[[x509.Certificate, Use, "datetime"], None]
 """Given by the validator: validates the certificate of a delegated OCSP responder or of a CRL issuer.
 
 It does so down from the root of the path in question (signatures, days, usage, its own revocation unless it
-says ocsp-nocheck), and raises a TrustError.
+says ocsp-nocheck), for the instant given, and raises a TrustError.
 """
 
 SOFT_FAIL_AGE = timedelta(seconds=60)
@@ -207,9 +207,21 @@ class RevocationJudge:
                 return
             if not answers and not attempt:
                 case.failures.append(question.refuse("revocation_no_source", kind=kind.upper()))
+            if not answers and attempt:
+                self._hear_before(case, kind)
             if not answers or case.hear(kind, answers) or self._services is None:
                 return
             self._services.disbelieve(answers)
+
+    def _hear_before(self, case: _Case, kind: AnswerKind) -> None:
+        """Hear again what was remembered before a liar came, which may still hold."""
+        question = case.question
+        if self._services is None or case.is_disowned:
+            return
+        kept = self._services.kept_answers(question.certificate, question.issuer)
+        before = [answer for answer in kept if answer.kind is kind]
+        if before:
+            case.hear(kind, before)
 
     def _let_pass(self, case: _Case, row: Authority | None) -> Judgement:
         """Refuse, unless the row names the exception and nobody said anything wrong.
@@ -254,11 +266,11 @@ class RevocationJudge:
     def _guarded(self, validate_signer: SignerCheck) -> SignerCheck:
         """Note whose path is being checked, so that a signer that vouches for itself ends no recursion."""
 
-        def check(signer: x509.Certificate, use: Use) -> None:
+        def check(signer: x509.Certificate, use: Use, at: datetime) -> None:
             before = self._signers_in_check()
             self._mine.signers = before | {signer}
             try:
-                validate_signer(signer, use)
+                validate_signer(signer, use, at)
             finally:
                 self._mine.signers = before
 
@@ -283,6 +295,11 @@ class _Case:
     def is_settled(self) -> bool:
         """Whether the answers the row demands are there; any that revoked would have ended the case."""
         return len(self._statements) >= (len(self.kinds) if self._needs_all else 1)
+
+    @property
+    def is_disowned(self) -> bool:
+        """Whether a responder that may be believed says that it does not know the certificate."""
+        return any(each.finding and each.finding.reason_id == "ocsp_says_unknown" for each in self.failures)
 
     @property
     def answers(self) -> tuple[RevocationAnswer, ...]:

@@ -33,6 +33,8 @@ from hub.trust.statements import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from hub.trust.answers import ReadOcsp, Single
     from hub.trust.model import ListedService, RevocationAnswer
     from hub.trust.statements import Question
@@ -140,17 +142,20 @@ def _check_delegate(response: ReadOcsp, signer: x509.Certificate, question: Ques
     if signer in question.trusted_signers:
         # It would vouch for itself.
         raise question.refuse("answer_signer_unknown", signer=name, kind="OCSP")
-    check_signer_path(signer, Use.OCSP, question, AnswerKind.OCSP)
+    at = question.signer_has_to_hold_at(response.produced_at)
+    check_signer_path(signer, Use.OCSP, question, AnswerKind.OCSP, at)
 
 
-def check_signer_path(signer: x509.Certificate, use: Use, question: Question, kind: AnswerKind) -> None:
+def check_signer_path(
+    signer: x509.Certificate, use: Use, question: Question, kind: AnswerKind, at: datetime
+) -> None:
     """Ask the validator whether a signer's own certificate holds.
 
     Raises:
         TrustError: `trust.revocation_unknown` with the validator's reason added.
     """
     try:
-        question.validate_signer(signer, use)
+        question.validate_signer(signer, use, at)
     except TrustError as exc:
         facts = {"signer": _name(signer), "kind": kind.upper()}
         if exc.code == "trust.revocation_unknown" and is_silence(exc):

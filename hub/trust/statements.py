@@ -76,10 +76,18 @@ class Question:
     at: datetime
     judged_at: datetime
     trust_list: TrustList
-    validate_signer: Callable[[x509.Certificate, Use], None]
+    validate_signer: Callable[[x509.Certificate, Use, datetime], None]
     supplied: Sequence[x509.Certificate] = ()
     longest_answer_age: timedelta | None = None
     trusted_signers: frozenset[x509.Certificate] = frozenset()
+
+    def signer_has_to_hold_at(self, produced_at: datetime) -> datetime:
+        """Return the instant a signer's certificate is checked for.
+
+        An answer from before the instant in question has to be believable at that instant. A later one is the
+        word of whoever signed then, whose certificate need not have existed before.
+        """
+        return min(max(self.at, produced_at), self.judged_at)
 
     def refuse(self, reason_id: str, **facts: str) -> TrustError:
         """Make the error that refuses this certificate."""

@@ -20,125 +20,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from hub.errors import TrustError
 from hub.trust import (
-    Authority,
-    Fetcher,
     OnlineRevocation,
     RevocationPolicy,
-    TrustList,
-    Use,
-    ValidatedPath,
-    Validator,
 )
+from tests.hub.trust.revocationworld import CRL_PATH, OCSP_PATH, World, make_world, responding
 from tests.pki import free_port
 from tests.responders import Holder, MiniPki, Services, answer, redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from http.server import BaseHTTPRequestHandler
 
     from tests.responders import Behaviour
 
-_SECONDS = 0.6
-_OCSP, _CRL = "/ca", "/ca.crl"
 _DOCS = Path(__file__).parents[3] / "docs" / "trust.md"
-
-
-class Alarms:
-    """Notes the alarms that are open."""
-
-    def __init__(self) -> None:
-        self.open: dict[tuple[str, str], str] = {}
-
-    def raise_alarm(self, code: str, subject: str, detail: str) -> None:
-        self.open[code, subject] = detail
-
-    def clear(self, code: str, subject: str) -> None:
-        self.open.pop((code, subject), None)
-
-
-@dataclass
-class World:
-    """A PKI, the leaf of a case, and what the hub says of it."""
-
-    pki: MiniPki
-    leaf: Holder
-    alarms: Alarms
-
-    def __post_init__(self) -> None:
-        self.at = self.pki.now
-        self.source = OnlineRevocation(
-            fetcher=Fetcher(seconds_a_request=_SECONDS, seconds_a_judgement=4 * _SECONDS)
-        )
-
-    def validate(
-        self, policy: RevocationPolicy = RevocationPolicy.EITHER, *, unsafe: bool = False
-    ) -> ValidatedPath:
-        validator = Validator(self.trust_list(policy, unsafe=unsafe), self.source, alarms=self.alarms)
-        return validator.validate(
-            [self.leaf.certificate, self.pki.ca.certificate], use=Use.ENVELOPE, at=self.at
-        )
-
-    def trust_list(self, policy: RevocationPolicy, *, unsafe: bool = False) -> TrustList:
-        begin, end = self.pki.now - timedelta(days=50), self.pki.now + timedelta(days=50)
-        root = Authority(
-            self.pki.root.certificate,
-            is_anchor=True,
-            uses=frozenset(),
-            approved_from=begin,
-            approved_until=end,
-            revocation=RevocationPolicy.EITHER,
-            name="root",
-        )
-        ca = Authority(
-            self.pki.ca.certificate,
-            is_anchor=False,
-            uses=frozenset({Use.ENVELOPE}),
-            approved_from=begin,
-            approved_until=end,
-            revocation=policy,
-            name="ca",
-            unsafe_accepts_unknown_revocation=unsafe,
-        )
-        return TrustList((root, ca))
-
-    def refused(self, policy: RevocationPolicy = RevocationPolicy.EITHER, *, unsafe: bool = False) -> str:
-        """Return the reason's name; fails when the certificate is believed."""
-        with pytest.raises(TrustError) as refused:
-            self.validate(policy, unsafe=unsafe)
-        finding = refused.value.finding
-        assert finding is not None
-        assert finding.code == refused.value.code
-        return finding.reason_id
 
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[Services]:
     with Services().running() as running:
         yield running
-
-
-def _world(services: Services, *, with_ocsp: bool, with_crl: bool) -> World:
-    pki = MiniPki(services)
-    leaf = pki.leaf(ocsp_urls=[pki.url(_OCSP)] if with_ocsp else [], crls=[pki.url(_CRL)] if with_crl else [])
-    world = World(pki, leaf, Alarms())
-    pki.serve(_OCSP, _responding(world))
-    pki.serve(_CRL, answer(pki.crl()))
-    return world
-
-
-def _responding(world: World, change: Callable[[bytes], bytes] = bytes, **how: Any) -> Behaviour:
-    """Answer about the leaf with the request's nonce, unless told otherwise."""
-
-    def behave(handler: BaseHTTPRequestHandler, body: bytes) -> None:
-        request = ocsp.load_der_ocsp_request(body)
-        nonce = request.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
-        about = how.get("certificate", world.leaf.certificate)
-        more = {name: value for name, value in how.items() if name != "certificate"}
-        answer(change(world.pki.respond(about, **{"nonce": nonce, **more})))(handler, body)
-
-    return behave
 
 
 def _elsewhere(world: World, **places: str) -> None:
@@ -151,23 +52,23 @@ def _unsuccessful(status: ocsp.OCSPResponseStatus) -> Behaviour:
 
 
 def _ocsp(**how: Any) -> Callable[[World], None]:
-    return lambda world: world.pki.serve(_OCSP, _responding(world, **how))
+    return lambda world: world.pki.serve(OCSP_PATH, responding(world, **how))
 
 
 def _ocsp_by(make: Callable[[MiniPki], Holder]) -> Callable[[World], None]:
-    return lambda world: world.pki.serve(_OCSP, _responding(world, signer=make(world.pki)))
+    return lambda world: world.pki.serve(OCSP_PATH, responding(world, signer=make(world.pki)))
 
 
 def _ocsp_behaves(make: Callable[[World], Behaviour]) -> Callable[[World], None]:
-    return lambda world: world.pki.serve(_OCSP, make(world))
+    return lambda world: world.pki.serve(OCSP_PATH, make(world))
 
 
 def _crl(**how: Any) -> Callable[[World], None]:
-    return lambda world: world.pki.serve(_CRL, answer(world.pki.crl(**how)))
+    return lambda world: world.pki.serve(CRL_PATH, answer(world.pki.crl(**how)))
 
 
 def _crl_behaves(make: Callable[[World], Behaviour]) -> Callable[[World], None]:
-    return lambda world: world.pki.serve(_CRL, make(world))
+    return lambda world: world.pki.serve(CRL_PATH, make(world))
 
 
 def _clock(minutes: float) -> Callable[[World], None]:
@@ -184,19 +85,19 @@ def _revoked_responder(world: World) -> None:
         is_unchecked=False, ocsp_urls=[pki.url("/responders")], crls=[pki.url("/responders.crl")]
     )
     revoked = ocsp.OCSPCertStatus.REVOKED
-    pki.serve("/responders", _responding(world, certificate=responder.certificate, status=revoked))
+    pki.serve("/responders", responding(world, certificate=responder.certificate, status=revoked))
     pki.serve("/responders.crl", answer(pki.crl(revoked=[pki.entry(responder)])))
-    pki.serve(_OCSP, _responding(world, signer=responder))
+    pki.serve(OCSP_PATH, responding(world, signer=responder))
 
 
 def _responder_nobody_vouches_for(world: World) -> None:
     pki = world.pki
     responder = pki.make_responder(is_unchecked=False, crls=[f"http://127.0.0.1:{free_port()}/none.crl"])
-    pki.serve(_OCSP, _responding(world, signer=responder))
+    pki.serve(OCSP_PATH, responding(world, signer=responder))
 
 
 def _delta_without_base(world: World) -> None:
-    world.pki.serve(_CRL, answer(world.pki.crl(number=8, extensions=[(x509.DeltaCRLIndicator(7), True)])))
+    world.pki.serve(CRL_PATH, answer(world.pki.crl(number=8, extensions=[(x509.DeltaCRLIndicator(7), True)])))
 
 
 def _wrong_scope(world: World) -> None:
@@ -209,7 +110,7 @@ def _wrong_scope(world: World) -> None:
         indirect_crl=False,
         only_contains_attribute_certs=False,
     )
-    world.pki.serve(_CRL, answer(world.pki.crl(extensions=[(scope, True)])))
+    world.pki.serve(CRL_PATH, answer(world.pki.crl(extensions=[(scope, True)])))
 
 
 def _without_next_update(world: World) -> None:
@@ -218,7 +119,7 @@ def _without_next_update(world: World) -> None:
     del crl["tbs_cert_list"]["next_update"]
     signature = world.pki.ca.key.sign(crl["tbs_cert_list"].dump(force=True), ec.ECDSA(hashes.SHA256()))
     crl["signature"] = signature
-    world.pki.serve(_CRL, answer(crl.dump(force=True)))
+    world.pki.serve(CRL_PATH, answer(crl.dump(force=True)))
 
 
 _UNKNOWN_CRITICAL = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.156.99999.1"), b"\x05\x00"), True)
@@ -251,7 +152,7 @@ OCSP_FAULTS = (
     ),
     Fault(
         "slower than the time limit",
-        _ocsp_behaves(lambda world: world.pki.services.slow(5, _responding(world))),
+        _ocsp_behaves(lambda world: world.pki.services.slow(5, responding(world))),
         "revocation_too_slow",
         is_excused=True,
     ),
@@ -275,14 +176,14 @@ OCSP_FAULTS = (
     ),
     Fault(
         "a redirection",
-        _ocsp_behaves(lambda world: redirect(world.pki.url(_CRL))),
+        _ocsp_behaves(lambda world: redirect(world.pki.url(CRL_PATH))),
         "revocation_unreachable",
         is_excused=True,
     ),
     Fault("an HTML page", _ocsp_behaves(lambda _: _HTML), "ocsp_unreadable", is_excused=True),
     Fault(
         "a truncated answer",
-        _ocsp_behaves(lambda world: _responding(world, lambda der: der[: len(der) // 2])),
+        _ocsp_behaves(lambda world: responding(world, lambda der: der[: len(der) // 2])),
         "ocsp_unreadable",
         is_excused=True,
     ),
@@ -320,7 +221,7 @@ OCSP_FAULTS = (
         "ocsp_signer_not_appointed",
     ),
     Fault(
-        "a changed byte", _ocsp_behaves(lambda world: _responding(world, _damaged)), "ocsp_signature_invalid"
+        "a changed byte", _ocsp_behaves(lambda world: responding(world, _damaged)), "ocsp_signature_invalid"
     ),
     Fault("a revoked responder", _revoked_responder, "answer_signer_refused"),
     Fault(
@@ -430,7 +331,7 @@ def _name(fault: Fault) -> str:
 
 @pytest.mark.parametrize("fault", OCSP_FAULTS, ids=_name)
 def test_an_ocsp_fault_alone_ends_as_documented(services: Services, fault: Fault) -> None:
-    world = _world(services, with_ocsp=True, with_crl=False)
+    world = make_world(services, with_ocsp=True, with_crl=False)
     fault.happen(world)
     _expect(world, fault.reason, RevocationPolicy.EITHER)
     assert world.alarms.open == {}
@@ -438,7 +339,7 @@ def test_an_ocsp_fault_alone_ends_as_documented(services: Services, fault: Fault
 
 @pytest.mark.parametrize("fault", CRL_FAULTS, ids=_name)
 def test_a_crl_fault_alone_ends_as_documented(services: Services, fault: Fault) -> None:
-    world = _world(services, with_ocsp=False, with_crl=True)
+    world = make_world(services, with_ocsp=False, with_crl=True)
     fault.happen(world)
     _expect(world, fault.reason, RevocationPolicy.EITHER)
     assert world.alarms.open == {}
@@ -452,7 +353,7 @@ def test_a_crl_fault_alone_ends_as_documented(services: Services, fault: Fault) 
 def test_the_named_exception_excuses_silence_and_nothing_else(
     services: Services, kind: str, fault: Fault
 ) -> None:
-    world = _world(services, with_ocsp=kind == "ocsp", with_crl=kind == "crl")
+    world = make_world(services, with_ocsp=kind == "ocsp", with_crl=kind == "crl")
     fault.happen(world)
     if not fault.is_excused:
         _expect(world, fault.reason, RevocationPolicy.EITHER, unsafe=True)
@@ -469,10 +370,10 @@ def test_the_named_exception_excuses_silence_and_nothing_else(
 )
 def test_a_good_crl_helps_where_either_suffices_and_nowhere_else(services: Services, fault: Fault) -> None:
     for policy in (RevocationPolicy.EITHER, RevocationPolicy.OCSP, RevocationPolicy.BOTH):
-        world = _world(services, with_ocsp=True, with_crl=True)
+        world = make_world(services, with_ocsp=True, with_crl=True)
         fault.happen(world)
         if fault.name == "nobody listens":
-            _elsewhere(world, ocsp_urls=f"http://127.0.0.1:{free_port()}/ca", crls=world.pki.url(_CRL))
+            _elsewhere(world, ocsp_urls=f"http://127.0.0.1:{free_port()}/ca", crls=world.pki.url(CRL_PATH))
         if fault.name == "our clock 5 minutes behind":
             _crl(begin=timedelta(hours=-1))(world)
             world.pki.serve("/root.crl", answer(world.pki.crl(world.pki.root, begin=timedelta(hours=-1))))
@@ -485,15 +386,15 @@ def test_a_good_crl_helps_where_either_suffices_and_nowhere_else(services: Servi
 
 @pytest.mark.parametrize("policy", [RevocationPolicy.EITHER, RevocationPolicy.BOTH])
 def test_a_revoking_crl_is_heard_when_ocsp_is_down(services: Services, policy: RevocationPolicy) -> None:
-    world = _world(services, with_ocsp=True, with_crl=True)
-    world.pki.serve(_OCSP, answer(b"", status=503))
+    world = make_world(services, with_ocsp=True, with_crl=True)
+    world.pki.serve(OCSP_PATH, answer(b"", status=503))
     _crl(revoked=[world.pki.entry(world.leaf)])(world)
     assert world.refused(policy) == "revoked"
     assert world.refused(policy, unsafe=True) == "revoked"
 
 
 def test_both_means_both(services: Services) -> None:
-    world = _world(services, with_ocsp=True, with_crl=True)
+    world = make_world(services, with_ocsp=True, with_crl=True)
     path = world.validate(RevocationPolicy.BOTH)
     assert [str(answer.kind) for answer in path.revocation] == ["crl", "ocsp", "crl"]
 
@@ -503,12 +404,12 @@ def test_both_means_both(services: Services) -> None:
 
 
 def test_the_alarm_ends_with_the_first_answer(services: Services) -> None:
-    world = _world(services, with_ocsp=True, with_crl=False)
-    world.pki.serve(_OCSP, answer(b"", status=503))
+    world = make_world(services, with_ocsp=True, with_crl=False)
+    world.pki.serve(OCSP_PATH, answer(b"", status=503))
     world.validate(unsafe=True)
     assert world.alarms.open
 
-    world.pki.serve(_OCSP, _responding(world))
+    world.pki.serve(OCSP_PATH, responding(world))
     assert world.validate(unsafe=True).warnings == ()
     assert world.alarms.open == {}
 

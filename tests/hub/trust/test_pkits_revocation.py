@@ -72,8 +72,9 @@ class Pkits:
                 supplied=self.others,
             )
 
-    def _validate_signer(self, signer: x509.Certificate, use: Use) -> None:
+    def _validate_signer(self, signer: x509.Certificate, use: Use, at: datetime) -> None:
         assert use is Use.CRL
+        assert at == _AT
         self.check(signer)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hub.clock import FixedClock
 from hub.trust import OnlineRevocation, RevocationRefresher
-from tests.hub.trust.test_fault_matrix import Alarms
+from tests.hub.trust.revocationworld import Alarms
 from tests.responders import MiniPki, Services, answer
 
 if TYPE_CHECKING:
