@@ -90,13 +90,19 @@ def believe_crls(answers: Sequence[RevocationAnswer], question: Question) -> lis
     covered = frozenset().union(*(each.reasons for each in found))
     if covered == ALL_REASONS or any(each.revocation and each.revocation.counts(question) for each in found):
         return found
-    if refusals:
-        raise refusals[0]
+    telling = [each for each in refusals if not _is_about_scope(each)]
+    if telling or (refusals and not covered):
+        raise (telling or refusals)[0]
     if covered:
         raise question.refuse("crl_reasons_open", open=", ".join(sorted(ALL_REASONS - covered)))
     if deltas and not complete:
         raise question.refuse("crl_delta_without_base")
     raise question.refuse("crl_other_issuer" if lists else "crl_missing")
+
+
+def _is_about_scope(error: TrustError) -> bool:
+    """Tell whether a CRL only belongs to another distribution point, which says little to people."""
+    return error.finding is not None and error.finding.reason_id == "crl_out_of_scope"
 
 
 class _OtherIssuerError(Exception):

@@ -43,6 +43,7 @@ NO_ANSWER = frozenset(
         "ocsp_not_successful",
         "crl_unreadable",
         "crl_missing",
+        "crl_reasons_open",
         "answer_stale",
         "answer_too_old",
         "answer_signer_unknown",
