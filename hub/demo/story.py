@@ -27,7 +27,7 @@ from hub.demo.preparation import (
     prepare,
 )
 from hub.demo.processes import Program, all_running, wait_for_file, wait_for_http
-from hub.errors import Language
+from hub.errors import Language, ReportedFaultError
 from hub.evidence.verification import render_report, report_to_json, verify_file
 from hub.trust import AnswerKind, OnlineRevocation, Use, Validator
 from hub.trustlist import read_pinned, read_trust_lists
@@ -182,8 +182,21 @@ def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
     ).json()
     proofs = call_hub(hub, "GET", f"/api/v1/log/proofs/{request_id}").json()
     (out / "log-proofs.json").write_text(json.dumps(proofs, indent=2), encoding="utf-8")
-    (out / "checkpoint.txt").write_text(call_hub(hub, "GET", "/log/checkpoint").text, encoding="utf-8")
+    (out / "checkpoint.txt").write_text(proofs[-1]["checkpoint"], encoding="utf-8")
+    (out / "checkpoint.tst").write_bytes(_time_stamp(hub, proofs[-1]["tree_size"]))
     return exchanges
+
+
+def _time_stamp(hub: str, size: int) -> bytes:
+    """Fetch the time stamp of a checkpoint just signed, as soon as the hub has it."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            return call_hub(hub, "GET", f"/log/stamps/{size}").content
+        except ReportedFaultError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _verify(prepared: Prepared) -> dict[str, VerificationReport]:
@@ -244,6 +257,10 @@ def _sceptic_commands(out: Path) -> tuple[str, ...]:
         (
             "openssl cms -verify -cades -binary -inform DER -in signature.p7s -content manifest.xml "
             f"-CAfile {out}/authorities.pem -purpose any -out /dev/null"
+        ),
+        (
+            f"openssl ts -verify -data {out}/checkpoint.txt -in {out}/checkpoint.tst -token_in "
+            f"-CAfile {out}/authorities.pem -untrusted {out.parent}/pki/certificates/seal-ca.pem"
         ),
         f"pdfsig {out}/proof.pdf",
     )

@@ -45,7 +45,7 @@ LONGEST_WAIT = timedelta(hours=1)
 SUBJECT = "the log's checkpoints"
 """What the alarms are about."""
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _logger = structlog.get_logger(__name__)

@@ -6,14 +6,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import rfc8785
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from hub.clock import SystemClock
 from hub.documents import typeset_proof
 from hub.envelope import (
     Kind,
@@ -31,6 +34,8 @@ from hub.envelope import (
 )
 from hub.envelope.zipform import write_zip
 from hub.identifiers import SubsystemId
+from hub.messagelog import Checkpoint, NoteSigner
+from hub.trust import OnlineRevocation, TimeStampAuthority, TimeStampClient, Validator
 from tests.hub.documents.conftest import NOTICE, open_sealer, read_example
 from tests.hub.envelope.signers import EMPLOYMENT
 from tests.hub.evidence.stored import now, sealed_request, store_revocation
@@ -75,7 +80,17 @@ def results(pki: ServedPki, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     hub = Party(SubsystemId("11510108MB1A00001J/hub"), pki.signer("hub-sign"))
     receipts = reply_to(request, Kind.RECEIPT, [write_receipt(receipt)], party=hub, now=now())
+    key = Ed25519PrivateKey.generate()
+    checkpoint = NoteSigner("log.example/2026", key).sign(
+        Checkpoint("log.example/2026", 7, bytes(32)).to_text()
+    )
+    listed = [TimeStampAuthority("tsa", pki.time_stamp_url)]
+    stamps = TimeStampClient(listed, Validator(pki.approved(), OnlineRevocation()), SystemClock())
+    stamp = stamps.stamp(sha256(checkpoint.encode()).digest())
+    stamps.close()
     for name, content in (
+        ("checkpoint.txt", checkpoint.encode()),
+        ("checkpoint.tst", stamp.token),
         ("request.asice", request.raw),
         ("response.asice", response.raw),
         ("receipt.asice", receipts.raw),
@@ -115,13 +130,15 @@ def test_every_command_of_the_page_confirms_what_the_demonstration_made(results:
     assert "成华区人力资源和社会保障局" in said
     assert said.count('"container_sha256"') == 2
     assert "Signature Validation: Signature is Valid." in said
+    assert said.count("Verification: OK") == 1
+    assert "Time stamp:" in said
 
 
 def test_the_page_asks_for_every_kind_of_check() -> None:
     text = "\n".join(BLOCKS)
 
     assert len(BLOCKS) >= 12
-    for command in ("unzip -p", "sha256sum", "openssl cms -verify", "openssl ocsp", "pdfsig"):
+    for command in ("unzip -p", "sha256sum", "openssl cms -verify", "openssl ocsp", "openssl ts", "pdfsig"):
         assert command in text
 
 

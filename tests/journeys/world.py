@@ -48,7 +48,7 @@ from tests.journeys.serving import serving
 from tests.pki import PASSPHRASE, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from hub.accounts import Role
@@ -185,8 +185,13 @@ class World:
 
 
 @contextmanager
-def running_world(folder: Path, pki: ServedPki, **settings: str) -> Iterator[World]:
-    """Run a hub with its own database and two echoing departments; `settings` are the hub's further ones."""
+def running_world(
+    folder: Path, pki: ServedPki, change: Callable[[Hub], Hub] = lambda hub: hub, **settings: str
+) -> Iterator[World]:
+    """Run a hub with its own database and two echoing departments.
+
+    `change` may exchange parts of the hub; `settings` are its further ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passphrase").write_bytes(PASSPHRASE)
     prepared = prepare(DemoFolder(folder), pki)
@@ -194,7 +199,7 @@ def running_world(folder: Path, pki: ServedPki, **settings: str) -> Iterator[Wor
     with prepared.folder.hub_config.open("a", encoding="utf-8") as config:
         config.writelines(f"{name}: {value}\n" for name, value in settings.items())
     departments = make_departments(pki)
-    hub = build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment)))
+    hub = change(build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment))))
     with ExitStack() as stack:
         address = stack.enter_context(serving(departments.app(), free_port()))
         hub.start()

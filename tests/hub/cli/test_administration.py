@@ -107,6 +107,12 @@ def members(prepared: Prepared) -> list[Member]:
         engine.dispose()
 
 
+def test_a_log_without_checkpoints_has_no_time_stamps(prepared: Prepared) -> None:
+    done = run(prepared, "log", "stamps")
+    assert (done.returncode, "No checkpoint" in done.stdout) == (0, True), done.stderr
+    assert json.loads(run(prepared, "log", "stamps", "--json").stdout) == {"waiting": [], "stamped": []}
+
+
 def test_the_log_can_be_checked_and_an_empty_one_is_sound(prepared: Prepared) -> None:
     done = run(prepared, "log", "check", "--json")
     assert done.returncode == 0, done.stderr

@@ -20,14 +20,16 @@ from pyhanko.sign.validation import DocumentSecurityStore
 
 from hub.documents import SEAL_SQUARE, DocumentSealer, proof_json, verify_document
 from hub.errors import DocumentError
-from hub.trust import TrustList, Use
+from hub.trust import OnlineRevocation, TrustList, Use
 from tests.hub.documents.conftest import now, open_sealer, read_example
 from tests.pki import free_port
+from tests.tsa import Authority, Behaviour, authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hub.trust import VerificationReport
     from tests.pki import ServedPki
 
 
@@ -209,3 +211,78 @@ def test_pdfsig_finds_a_changed_byte(sealed: bytes, tmp_path: Path) -> None:
         ["pdfsig", tmp_path / "changed.pdf"], capture_output=True, check=False, text=True
     ).stdout
     assert "Digest Mismatch" in output
+
+
+def test_when_the_first_authority_is_down_the_second_stamps_the_whole_document(
+    pki: ServedPki, typeset: bytes, trust_list: TrustList
+) -> None:
+    with (
+        authority(Behaviour(pki.signer("tsa"), status="rejection")) as first,
+        sealing_with(pki, first) as sealer,
+    ):
+        report = verify_document(sealer.seal(typeset), trust_list, at=now())
+    assert report.is_valid
+    assert stamped_by(report) == {"Heliograph 开发用时间戳 二"}
+
+
+@pytest.mark.parametrize("answered", [1, 2])
+def test_when_an_authority_fails_in_the_middle_the_next_one_stamps_the_whole_document(
+    pki: ServedPki, typeset: bytes, trust_list: TrustList, answered: int
+) -> None:
+    """The first answers so often: to measure a token, then for the seal; never for the archive."""
+    honest = Behaviour(pki.signer("tsa"))
+
+    def tiring(answer: bytes) -> bytes:
+        return answer if len(first.requests) <= answered else b""
+
+    with authority(replace(honest, answer=tiring)) as first, sealing_with(pki, first) as sealer:
+        report = verify_document(sealer.seal(typeset), trust_list, at=now())
+        assert stamped_by(report) == {"Heliograph 开发用时间戳 二"}
+        again = verify_document(sealer.seal(typeset), trust_list, at=now())
+    assert report.is_valid
+    assert again.is_valid
+
+
+def test_a_longer_token_of_the_next_authority_finds_room(
+    pki: ServedPki, typeset: bytes, trust_list: TrustList
+) -> None:
+    """Room is measured with the first one's token; an RSA certificate and signature are longer."""
+    short, long = Behaviour(pki.signer("tsa")), Behaviour(pki.signer("tsa-rsa"))
+    with authority(short) as first, authority(long) as second:
+        sealer = a_sealer(pki, [first.url, second.url])
+        sealer.seal(typeset)
+        first.behaviour = replace(short, status="rejection")
+        report = verify_document(sealer.seal(typeset), trust_list, at=now())
+        sealer.close()
+    assert report.is_valid
+    assert stamped_by(report) == {"其他算法的时间戳"}
+
+
+def test_without_addresses_of_its_own_the_trust_list_names_the_authorities(
+    pki: ServedPki, typeset: bytes, trust_list: TrustList
+) -> None:
+    sealer = a_sealer(pki, [])
+    report = verify_document(sealer.seal(typeset), trust_list, at=now())
+    sealer.close()
+    assert report.is_valid
+    assert stamped_by(report) == {"Heliograph 开发用时间戳"}
+
+
+@contextmanager
+def sealing_with(pki: ServedPki, first: Authority) -> Iterator[DocumentSealer]:
+    """A sealer that asks a stand-in first, then the second authority of the PKI."""
+    sealer = a_sealer(pki, [first.url, pki.time_stamp_urls[1]])
+    try:
+        yield sealer
+    finally:
+        sealer.close()
+
+
+def a_sealer(pki: ServedPki, urls: list[str]) -> DocumentSealer:
+    return DocumentSealer(pki.signer("labour-seal"), pki.approved(), OnlineRevocation(), urls)
+
+
+def stamped_by(report: VerificationReport) -> set[str]:
+    """The names of the authorities that a report's steps about time name."""
+    reasons = [step.reason for step in report.steps if "time stamp" in step.name.lower()]
+    return {name for reason in reasons for name in re.findall(r"by certificate '([^']+)'", reason)}
