@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authority of docs/trust.md section 11, made by the very commands that stand there, serves the hub."""
+"""The authority of docs/trust.md section 11, made by its very commands, and section 12 rehearsed with it."""
 
 from __future__ import annotations
 
 import functools
 import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,18 +21,31 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
+from hub.clock import SystemClock, format_instant
 from hub.custody import load_signing_key
 from hub.errors import TrustError
+from hub.evidence.verification import verify_file
 from hub.identifiers import MemberId
 from hub.trust import Authority, OnlineRevocation, RevocationPolicy, TrustList, Use, Validator
+from hub.trustlist import read_pinned, read_trust_lists
+from tests.hub.evidence.stored import sealed_request, store_revocation
 from tests.pki import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.pki import ServedPki
+
 PAGE = Path(__file__).parents[3] / "docs" / "trust.md"
-SECTION = PAGE.read_text(encoding="utf-8").partition("\n## 11. ")[2].partition("\n## ")[0]
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
+
+
+def blocks_of(section: int) -> list[tuple[str, str]]:
+    """Return the fenced blocks of a section, each with its language."""
+    text = PAGE.read_text(encoding="utf-8").partition(f"\n## {section}. ")[2].partition("\n## ")[0]
+    return re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks_of(11)
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 
@@ -134,7 +149,13 @@ def answering(authority: OwnAuthority, port: int) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnAuthority]:
-    folder = tmp_path_factory.mktemp("authority")
+    with own_authority(tmp_path_factory.mktemp("authority")) as made:
+        yield made
+
+
+@contextmanager
+def own_authority(folder: Path) -> Iterator[OwnAuthority]:
+    """Run the commands of the section in a folder, and its services as long as the context lasts."""
     (settings,) = [block for language, block in BLOCKS if language == "ini"]
     (folder / "ca.cnf").write_text(settings, encoding="utf-8")
     (folder / "public").mkdir()
@@ -187,3 +208,78 @@ def test_a_certificate_it_takes_back_is_refused_by_its_crl(authority: OwnAuthori
             authority.chain(), use=Use.ENVELOPE, at=datetime.now(UTC) + timedelta(seconds=2)
         )
     assert refused.value.code == "trust.certificate_revoked"
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A change from the development PKI to the authority, by the commands of section 12."""
+
+    authority: OwnAuthority
+    pki: ServedPki
+
+    def run(self, command: str) -> None:
+        self.authority.run(command.replace("heliograph ", f"{sys.executable} -m hub.cli "))
+
+    def is_believed(self, chain: Path) -> bool:
+        folder = self.authority.folder
+        lists = read_trust_lists(folder / "trust-lists", read_pinned(folder / "development.pem"))
+        certificates = x509.load_pem_x509_certificates(chain.read_bytes())
+        validator = Validator(lists, OnlineRevocation())
+        return validator.explain(certificates, use=Use.ENVELOPE, at=SystemClock().now()).is_believed
+
+    def edit(self, *, development: bool) -> None:
+        """Do by program what the section tells an operator to do with the draft."""
+        folder = self.authority.folder
+        draft = json.loads((folder / "draft.json").read_text(encoding="utf-8"))
+        since = format_instant(SystemClock().now() - timedelta(days=1))
+        ours = [
+            {
+                "certificate": (folder / name / "certificate.pem").read_text(),
+                "name": name,
+                "approved_from": since,
+                "approved_until": None,
+                "is_anchor": name == "root",
+                "uses": [] if name == "root" else ["envelope"],
+                "revocation": "crl" if name == "root" else "ocsp",
+                "reaches_below": False,
+                "longest_answer_age_seconds": None,
+                "unsafe_accept_unknown_revocation": False,
+            }
+            for name in ("root", "issuing")
+        ]
+        draft["signers"] = [(folder / "signer.pem").read_text()]
+        draft["authorities"] = [*(draft["authorities"] if development else []), *ours]
+        if not development:
+            draft["time_stamping_authorities"] = []
+        (folder / "draft.json").write_text(json.dumps(draft), encoding="utf-8")
+
+
+def test_the_development_pki_is_replaced_by_the_commands_of_the_page(
+    pki: ServedPki, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with own_authority(tmp_path_factory.mktemp("change")) as authority:
+        folder, rehearsal = authority.folder, Rehearsal(authority, pki)
+        shutil.copytree(pki.trust_list, folder / "trust-lists")
+        shutil.copy(pki.trust_list_signer, folder / "development.pem")
+        shutil.copy(pki.key("trust-list"), folder / "development.key.pem")
+        (folder / "development.passphrase").write_bytes(pki.passphrase)
+        shutil.copy(folder / "department" / "chain.pem", folder / "department.chain.pem")
+        theirs, ours = pki.chain("labour-sign"), folder / "department" / "chain.pem"
+        old, answers = sealed_request(pki), store_revocation(pki, ["federation-sign"], folder / "answers")
+        make_signer, draft, publish, look, take_out = [
+            block for language, block in blocks_of(12) if language == "sh"
+        ]
+        assert (rehearsal.is_believed(theirs), rehearsal.is_believed(ours)) == (True, False)
+        for command in (make_signer, draft):
+            rehearsal.run(command)
+        rehearsal.edit(development=True)
+        rehearsal.run(publish)
+        assert (rehearsal.is_believed(theirs), rehearsal.is_believed(ours)) == (True, True)
+        rehearsal.run(look)
+        rehearsal.edit(development=False)
+        rehearsal.run(take_out)
+        assert (rehearsal.is_believed(theirs), rehearsal.is_believed(ours)) == (False, True)
+        lists = read_trust_lists(folder / "trust-lists", read_pinned(folder / "development.pem"))
+        assert len(lists.versions) == 3
+        report = verify_file(old.raw, lists, answers, at=datetime.now(UTC))
+        assert report.is_valid, report.steps
