@@ -184,6 +184,51 @@ def submit(
         typer.echo(f"Version {shown['sequence']} {state}. SHA-256 {shown['sha256']}")
 
 
+@lists.command("import-etsi")
+def import_etsi_list(
+    file: Annotated[Path, typer.Argument(help="Trusted list of ETSI TS 119 612, XML.", exists=True)],
+    operator: Annotated[
+        Path, typer.Option(help="PEM certificate of its scheme operator; get it from them.", exists=True)
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write the draft.")],
+    use: Annotated[
+        list[str] | None, typer.Option(help="What its authorities may issue for here: envelope, seal; both.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a draft of who a national trusted list approves, for people to review, and say what is not in it.
+
+    Example: heliograph trust list import-etsi national.xml --operator operator.pem --out draft.json
+    """
+    from hub.clock import SystemClock
+    from hub.trust import Use
+    from hub.trustlist import read_pinned
+    from hub.trustlist.etsi import import_etsi, read_etsi_list, signed_list, write_import
+
+    allowed = {each.value for each in (Use.ENVELOPE, Use.SEAL)}
+    uses = list(dict.fromkeys(use or sorted(allowed)))
+    if not set(uses) <= allowed:
+        raise typer.BadParameter("--use is envelope or seal")
+    listed = read_etsi_list(signed_list(file.read_bytes(), read_pinned(operator)))
+    made = import_etsi(listed, uses=[Use(each) for each in uses], now=SystemClock().now())
+    out.write_text(write_import(made), encoding="utf-8")
+    counts = {
+        "authorities": len(made.authorities),
+        "time_stamping_authorities": len(made.time_stamping),
+        "ocsp_responders": len(made.ocsp_responders),
+    }
+    told = [
+        {"service": each.service, "reason": each.reason, "dropped": each.is_dropped} for each in made.unmapped
+    ]
+    if as_json:
+        print_json({"source": made.source, **counts, "unmapped": told})
+        return
+    typer.echo(f"{made.source}: " + ", ".join(f"{number} {name}" for name, number in counts.items()))
+    for each in made.unmapped:
+        typer.echo(f"  {'NOT in the draft' if each.is_dropped else 'note'}  {each.service}: {each.reason}")
+    typer.echo(f"{out} names nobody who may sign yet. Review it, add signers, then publish it.")
+
+
 def _read(versions: Path, signer: Path) -> TrustListHistory:
     from hub.trustlist import read_pinned, read_trust_lists
 
