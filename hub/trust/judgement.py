@@ -29,6 +29,7 @@ from hub.trust.model import AnswerKind, RevocationPolicy, Use
 from hub.trust.names import describe
 from hub.trust.ocsp import believe_ocsp
 from hub.trust.online import LONGEST_AGE
+from hub.trust.reading import MALFORMED
 from hub.trust.revocation import crl_issuers
 from hub.trust.statements import Question, Statement, decide, is_silence, with_more
 
@@ -322,12 +323,16 @@ class _Case:
                 said = believe_crls(answers, self.question)
             except TrustError as exc:
                 self.failures.append(exc)
+            except MALFORMED:
+                self.failures.append(self.question.refuse("crl_unreadable"))
         else:
             for answer in answers:
                 try:
                     said.append(believe_ocsp(answer, self.question))
                 except TrustError as exc:
                     self.failures.append(exc)
+                except MALFORMED:
+                    self.failures.append(self.question.refuse("ocsp_unreadable"))
         decide([*said, *(each for one in self._statements.values() for each in one)], self.question)
         if said:
             self._statements.setdefault(kind, []).extend(said)

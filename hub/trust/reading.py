@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MALFORMED = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What cryptography raises on an answer it cannot read."""
+MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises on an answer it cannot read, on some parts only when they are looked at."""
 
 _MOST_BYTES_KEPT = 64 * 1024 * 1024
 

@@ -183,6 +183,16 @@ class TestDividedByReasons:
         assert divided.refused() == "crl_reasons_open"
 
 
+def test_whatever_byte_of_a_crl_is_changed_it_is_refused_and_nothing_else_happens(world: World) -> None:
+    crl = world.pki.crl()
+    for position in range(0, len(crl), 5):
+        changed = bytearray(crl)
+        changed[position] ^= 1
+        world.pki.serve(CRL_PATH, answer(bytes(changed)))
+        world.source = type(world.source)()
+        assert world.refused() != "revoked"
+
+
 @needs_openssl
 @pytest.mark.parametrize(
     "case", ["good", "revoked", "stale", "forged", "of another", "future", "delta says revoked", "critical"]

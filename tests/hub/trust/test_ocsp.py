@@ -400,3 +400,14 @@ def test_an_answer_about_several_certificates_is_read_with_all_it_says(world: Wo
     revoked = told(world, status=REVOKED, revoked_at=now - DAY)
     twice = with_single_extension(world, revoked, "invalidity_date", world.at - DAY, times=2)
     assert world.refused(RevocationPolicy.OCSP, judged_at=now, stapled=[twice]) == "revoked"
+
+
+def test_whatever_byte_of_an_answer_is_changed_it_is_refused_and_nothing_else_happens(world: World) -> None:
+    """Some parts, as the names in a certificate that comes along, are read only when they are looked at."""
+    world.pki.serve(OCSP_PATH, answer(b"", status=503))
+    said = told(world)
+    for position in range(0, len(said.der), 7):
+        for bit in (0, 7):
+            changed = bytearray(said.der)
+            changed[position] ^= 1 << bit
+            assert world.refused(stapled=[replace(said, der=bytes(changed))]) != "revoked"
