@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
 
+MOST_CERTIFICATES = 20
+"""How many may count for one member and use at a time."""
+
 
 def authorise(
     rights: Iterable[AccessRight], consumer: SubsystemId, service: ServiceId, purpose_item: str, on: date
@@ -203,6 +206,7 @@ def registrations(
         if (signer.member, signer.use) not in snapshot.certificates and signer not in entries:
             entries.insert(0, signer)
     for entry in entries:
+        _require_room(snapshot, entry)
         before = snapshot.find(RegisteredCertificate, entry.id)
         if before is not None and before.retired_because is not None:
             raise RegistryError("registry.certificate_retired", f"{entry.id}: {before.retired_because}")
@@ -239,6 +243,15 @@ def _require_unused(snapshot: Snapshot, removed: RegistryEntry) -> None:
     ]
     if users:
         raise RegistryError("registry.entry_in_use", f"{removed.id} is named by {', '.join(users[:5])}")
+
+
+def _require_room(snapshot: Snapshot, entry: RegisteredCertificate) -> None:
+    """Refuse more certificates than a member needs: who may register its own could fill the registry."""
+    of_member = snapshot.certificates.get((entry.member, entry.use), {})
+    counting = [each for each in of_member.values() if each.retired_because is None]
+    if entry.id not in of_member and len(counting) >= MOST_CERTIFICATES:
+        detail = f"certificate: {entry.member} has {len(counting)} that count; withdraw one first"
+        raise RegistryError("registry.entry_invalid", detail)
 
 
 def _require_own_key(snapshot: Snapshot, entry: RegisteredCertificate) -> None:
