@@ -197,7 +197,7 @@ def test_a_withdrawn_certificate_is_refused_at_once_and_for_good(world: World) -
     accepted(world, withdrawal(world, "labour-sign", signed_by="labour-next"))
     reply = refused(world, echo(world, "labour-sign"), "trust.certificate_not_registered")
     assert reply.fault is not None
-    assert "retired: superseded" in reply.fault.detail
+    assert "retired: it was replaced" in reply.fault.detail
     back = registration(world, world.pki.signer("labour-sign"), signed_by="labour-next")
     denied(world, back, "registry.certificate_retired")
     own = registration(world, world.pki.signer("labour-rsa"), signed_by="labour-sign")
