@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from asn1crypto import cms, tsp
+from asn1crypto import cms, core, tsp
 from cryptography.hazmat.primitives.serialization import Encoding
 from structlog.testing import capture_logs
 
@@ -347,6 +347,41 @@ def test_no_byte_of_a_token_can_be_changed_unnoticed(validator: Validator, hones
         changed[position] ^= 1 << position % 8
         with pytest.raises(TrustError):
             verify_time_stamp(bytes(changed), DIGEST, validator)
+
+
+def other_version(token: Any) -> None:
+    token["content"]["version"] = "v5"
+
+
+def other_signer_version(token: Any) -> None:
+    token["content"]["signer_infos"][0]["version"] = "v3"
+
+
+def with_unsigned_attribute(token: Any) -> None:
+    attribute = cms.CMSAttribute({"type": "1.2.3.4", "values": [core.Null()]})
+    token["content"]["signer_infos"][0]["unsigned_attrs"] = [attribute]
+
+
+def with_certificate_twice(token: Any) -> None:
+    shown = list(token["content"]["certificates"])
+    token["content"]["certificates"] = cms.CertificateSet([*shown, shown[0]])
+
+
+@pytest.mark.parametrize(
+    "change", [other_version, other_signer_version, with_unsigned_attribute, with_certificate_twice]
+)
+def test_what_no_signature_covers_is_held_to_one_form(
+    validator: Validator, honest: Behaviour, change: Callable[[Any], None]
+) -> None:
+    given = stamp(validator, honest)
+    changed = cms.ContentInfo.load(given.token)
+    change(changed)
+    written = changed.dump()
+    assert written != given.token
+    with pytest.raises(TrustError) as refused:
+        verify_time_stamp(written, DIGEST, validator)
+    assert refused.value.finding is not None
+    assert refused.value.finding.reason_id == "timestamp_form"
 
 
 def test_nothing_that_is_cut_off_or_made_up_is_read(validator: Validator, honest: Behaviour) -> None:
