@@ -24,6 +24,7 @@ from hub.envelope.model import (
     Purpose,
     Signature,
 )
+from hub.envelope.nationalsigneddata import sign_national, verify_national
 from hub.envelope.notices import (
     Fault,
     LogReference,
@@ -74,8 +75,10 @@ __all__ = [
     "reply_to",
     "require_binding",
     "seal_envelope",
+    "sign_national",
     "verify_cades",
     "verify_canonical_cades",
+    "verify_national",
     "verify_signature",
     "write_fault",
     "write_receipt",
