@@ -14,13 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from cryptography.hazmat import asn1
 from cryptography.x509 import ObjectIdentifier
-
-if TYPE_CHECKING:
-    from datetime import date
 
 FEWEST_RSA_BITS = 2048
 MOST_RSA_BITS = 8192
@@ -86,7 +82,6 @@ class SignatureAlgorithm:
         read_as_well: other AlgorithmIdentifiers in DER that mean the same.
         signs: what may carry such a signature.
         is_default: whether it is allowed without a policy that names it.
-        until: the last day of its use where a standard ends it, else None.
         source: where it is specified.
     """
 
@@ -101,7 +96,6 @@ class SignatureAlgorithm:
     read_as_well: tuple[bytes, ...]
     signs: frozenset[Signed]
     is_default: bool
-    until: date | None
     source: str
 
 
@@ -145,7 +139,6 @@ def _ecdsa(curve: KeyKind, digest: str, arc: int) -> SignatureAlgorithm:
         read_as_well=(),
         signs=EVERYTHING,
         is_default=True,
-        until=None,
         source="RFC 5758 section 3.2; RFC 5754 section 3.3",
     )
 
@@ -165,7 +158,6 @@ def _pkcs1(digest: str, arc: int) -> SignatureAlgorithm:
         read_as_well=(identifier(oid),),
         signs=EVERYTHING,
         is_default=True,
-        until=None,
         source="RFC 4055 section 5; RFC 5754 section 3.2",
     )
 
@@ -205,7 +197,6 @@ def _pss(digest: str) -> SignatureAlgorithm:
         read_as_well=tuple(forms[1:]),
         signs=EVERYTHING,
         is_default=True,
-        until=None,
         source="RFC 4055 section 3; RFC 4056; RFC 8702 section 3.2.1",
     )
 
@@ -225,7 +216,6 @@ def _whole_message(kind: KeyKind, scheme: Scheme, oid: str, source: str) -> Sign
         read_as_well=(),
         signs=_NO_PDF if is_new else EVERYTHING,
         is_default=not is_new,
-        until=None,
         source=source,
     )
 
@@ -260,7 +250,6 @@ SM2_SM3 = SignatureAlgorithm(
     read_as_well=(identifier(_SM2_WITH_SM3, _NULL),),
     signs=_NO_PDF,
     is_default=False,
-    until=None,
     source="GB/T 32918.2-2016; GM/T 0006-2012; GM/T 0015-2012",
 )
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from asn1crypto import algos
@@ -32,9 +33,6 @@ from hub.trust.algorithms import (
     signing_function,
 )
 from tests.hub.envelope.signers import issue, new_private_key, throwaway_key
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ALL = frozenset(ALGORITHMS)
 WITHOUT_SM2 = tuple(row for row in ALGORITHMS if row is not SM2_SM3)  # It is tested in test_sm2.py.
@@ -204,3 +202,19 @@ def test_no_policy_allows_an_algorithm_a_key_does_not_fit() -> None:
     key = new_private_key("Ed25519")
 
     assert algorithms_for(key.public_key(), frozenset({ML_DSA_65})) == ()
+
+
+def test_the_table_in_the_documentation_is_that_of_the_code() -> None:
+    text = (Path(__file__).parents[3] / "docs/trust.md").read_text(encoding="utf-8")
+    shown = re.findall(
+        r"^\| `([a-z0-9-]+)` \| ([^|]+) \| ([0-9.]+) \| .* \| (yes|by policy) \| ", text, re.MULTILINE
+    )
+
+    assert shown == [
+        (row.id, row.name_zh, dotted_oid(row), "yes" if row.is_default else "by policy") for row in ALGORITHMS
+    ]
+
+
+def dotted_oid(row: SignatureAlgorithm) -> str:
+    dotted: str = algos.SignedDigestAlgorithm.load(row.identifier)["algorithm"].dotted
+    return dotted
