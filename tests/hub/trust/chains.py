@@ -163,7 +163,7 @@ def policies(*oids: str) -> tuple[x509.CertificatePolicies, bool]:
     ), False
 
 
-def crl_of(authority: Made) -> bytes:
+def crl_of(authority: Made, *extensions: tuple[x509.ExtensionType, bool]) -> bytes:
     """Return a CRL that lists nobody."""
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -175,6 +175,8 @@ def crl_of(authority: Made) -> bytes:
         )
         .add_extension(x509.CRLNumber(1), critical=False)
     )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical)
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 

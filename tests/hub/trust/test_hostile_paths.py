@@ -129,8 +129,11 @@ def test_an_authority_that_issued_to_itself_is_passed_once() -> None:
     root = make("root")
     authority = make("authority", root)
     again = make("authority", authority)
-    path = validate(make_leaf(authority), authority, again, root=root)
-    assert len(path.path) == 3
+    leaf = make_leaf(authority)
+    listed = Listed(TrustList((row(root),)))
+    paths = find_paths(read(leaf.certificate), [again.certificate, authority.certificate], listed, longest=8)
+    assert [len(path) for path in paths] == [3]
+    assert len(validate(leaf, again, authority, root=root).path) == 3
 
 
 def test_a_path_is_no_longer_than_the_use_allows() -> None:
@@ -321,6 +324,33 @@ def test_nobody_is_asked_about_revocation_before_every_check_holds() -> None:
     assert refused.value.code == "trust.path_invalid"
     explained = validator.explain([leaf.certificate, authority.certificate], use=Use.ENVELOPE, at=AT)
     assert {each.reason_id for each in explained.failed} == {"name_excluded", "not_checked"}
+
+
+def test_an_authority_cannot_appoint_who_says_that_it_is_not_revoked() -> None:
+    """The list that would tell of it is signed by somebody it certified itself."""
+    root = make("root")
+    where = x509.DistributionPoint(None, None, None, [x509.DirectoryName(name("lister"))])
+    authority = make("authority", root, extensions=[(x509.CRLDistributionPoints([where]), False)])
+    lister = make("lister", authority, is_authority=None, key_usage=usage("crl_sign"))
+    indirect = x509.IssuingDistributionPoint(
+        full_name=None,
+        relative_name=None,
+        only_contains_user_certs=False,
+        only_contains_ca_certs=False,
+        only_some_reasons=None,
+        indirect_crl=True,
+        only_contains_attribute_certs=False,
+    )
+    validator = Validator(
+        TrustList((row(root),)),
+        HeldRevocation([], [crl_of(lister, (indirect, True)), crl_of(authority)]),
+        policies={**USE_POLICIES, Use.ENVELOPE: POLICY},
+    )
+    chain = [each.certificate for each in (make_leaf(authority), authority, lister)]
+    with pytest.raises(TrustError) as refused:
+        validator.validate(chain, use=Use.ENVELOPE, at=AT)
+    assert refused.value.code == "trust.revocation_unknown"
+    assert "cannot vouch for itself" in refused.value.detail
 
 
 def _resigned(made: Made, issuer: Made, change: Callable[[asn1crypto.x509.TbsCertificate], None]) -> Made:
