@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hub.custody import Secret, TokenPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 PIN = "49152 for tests"
 _TOKENS = 12
@@ -47,6 +50,15 @@ class SoftHsm:
 
     def place(self, token: str, name: str) -> TokenPlace:
         return TokenPlace(token=token, object=name, module=self.module)
+
+    def import_key(self, token: str, name: str, key: PrivateKeyTypes, folder: Path) -> TokenPlace:
+        """Put a key into a token with SoftHSM's own tool, which lets it be taken out no more."""
+        file = folder / f"{name}.pk8"
+        file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        arguments = ["--import", str(file), "--token", token, "--label", name, "--id", "01", "--pin", PIN]
+        subprocess.run(["softhsm2-util", *arguments], check=True, capture_output=True)
+        file.unlink()
+        return self.place(token, name)
 
     @property
     def pin(self) -> Secret:

@@ -238,10 +238,9 @@ def _validator(trust_list: Path | None, signer: Path | None) -> Validator | None
 def _fingerprint(holder: KeyHolder) -> str:
     import hashlib
 
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from hub.custody import public_bytes
 
-    der = holder.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(der).hexdigest()
+    return hashlib.sha256(public_bytes(holder.public_key)).hexdigest()
 
 
 def _described(chain: tuple[x509.Certificate, ...]) -> list[dict[str, Any]]:

@@ -45,9 +45,11 @@ def serve(
     import uvicorn
 
     from hub.app import build_app, build_hub
+    from hub.custody import guard_memory
     from hub.settings import load_settings
 
     _log_as_json()
+    guard_memory()
     settings = load_settings(config)
     hub = build_hub(settings)
     hub.start()
@@ -74,8 +76,10 @@ def gateway(
 
     from adapters.server import GatewayProcess, build_gateway_app
     from adapters.settings import load_gateway_settings
+    from hub.custody import guard_memory
 
     _log_as_json()
+    guard_memory()
     settings = load_gateway_settings(config)
     process = GatewayProcess(settings)
     typer.echo(f"The gateway of {settings.member} listens on http://{settings.host}:{settings.port}")

@@ -3,13 +3,14 @@
 
 from hub.custody.answers import CheckedAnswer, Expectation, check_answer, read_certificates
 from hub.custody.chains import previous_of, undo_chain, write_chain
-from hub.custody.files import load_signing_key, read_key_file
+from hub.custody.files import load_signing_key, read_key_file, write_key_file
 from hub.custody.generation import KeyAlgorithm, generate_key
-from hub.custody.held import KeyHolder, read_chain
+from hub.custody.held import KeyHolder, public_bytes, read_chain
 from hub.custody.keyring import KeyRing, RingedKey
 from hub.custody.opening import open_holder, open_key
 from hub.custody.places import KeyPlace, TokenPlace, read_key_place
 from hub.custody.privatefiles import write_private_file
+from hub.custody.process import guard_memory
 from hub.custody.requests import (
     REQUESTED_USES,
     Subject,
@@ -37,11 +38,13 @@ __all__ = [
     "TokenPlace",
     "check_answer",
     "generate_key",
+    "guard_memory",
     "is_reference",
     "load_signing_key",
     "open_holder",
     "open_key",
     "previous_of",
+    "public_bytes",
     "read_certificates",
     "read_chain",
     "read_key_file",
@@ -53,5 +56,6 @@ __all__ = [
     "undo_chain",
     "use_of",
     "write_chain",
+    "write_key_file",
     "write_private_file",
 ]

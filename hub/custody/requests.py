@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hub.custody.held import public_bytes
 from hub.errors import TrustError
 from hub.identifiers import is_uscc
-from hub.trust import ALGORITHMS, Use, algorithms_for
+from hub.trust import ANY_ALGORITHM, Use, algorithms_for
 
 if TYPE_CHECKING:
     from hub.custody.held import KeyHolder
@@ -96,7 +96,7 @@ def request_certificate(holder: KeyHolder, subject: Subject, use: Use) -> bytes:
             the member; whatever the key's holder raises.
     """
     require_use(use, subject)
-    algorithm = next(iter(algorithms_for(holder.public_key, frozenset(ALGORITHMS))), None)
+    algorithm = next(iter(algorithms_for(holder.public_key, ANY_ALGORITHM)), None)
     if algorithm is None:
         raise TrustError("trust.key_unusable", "no allowed signature algorithm fits the key")
     info = _sequence(

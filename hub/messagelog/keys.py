@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The key the log signs its checkpoints with: Ed25519, kept as encrypted PKCS#8.
 
+`heliograph keys generate log.key.pem --algorithm ed25519` makes one.
+
 Source: RFC 8410 (Ed25519 in PKCS#8).
 """
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
+from hub.custody import read_key_file, write_key_file
 from hub.errors import SettingsError, TrustError
 
 if TYPE_CHECKING:
@@ -29,14 +24,12 @@ def generate_log_key(path: Path, passphrase: bytes) -> Ed25519PrivateKey:
 
     Raises:
         SettingsError: `settings.secret_missing`: the passphrase is empty.
-        FileExistsError: there is a file already; a log key is never overwritten.
+        TrustError: `trust.key_exists`: there is a file already; a log key is never overwritten.
     """
     if not passphrase:
         raise SettingsError("settings.secret_missing", "the log key needs a passphrase")
     key = Ed25519PrivateKey.generate()
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(passphrase))
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(pem)
+    write_key_file(path, key, passphrase)
     return key
 
 
@@ -44,12 +37,10 @@ def load_log_key(path: Path, passphrase: bytes) -> Ed25519PrivateKey:
     """Read the log key.
 
     Raises:
-        TrustError: `trust.key_unusable`: missing, not encrypted, another passphrase or another kind of key.
+        TrustError: `trust.key_unusable`: missing, not encrypted or weakly, another passphrase or another kind
+            of key; `trust.key_exposed`: others may read or change it.
     """
-    try:
-        key = load_pem_private_key(path.read_bytes(), passphrase)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise TrustError("trust.key_unusable", f"the log key {path.name} cannot be opened") from exc
+    key = read_key_file(path, passphrase)
     if not isinstance(key, Ed25519PrivateKey):
         raise TrustError("trust.key_unusable", f"the log key {path.name} is not an Ed25519 key")
     return key

@@ -8,6 +8,7 @@ import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -48,7 +49,7 @@ from tests.journeys.serving import serving
 from tests.pki import PASSPHRASE, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from hub.accounts import Role
@@ -186,11 +187,16 @@ class World:
 
 @contextmanager
 def running_world(
-    folder: Path, pki: ServedPki, change: Callable[[Hub], Hub] = lambda hub: hub, **settings: str
+    folder: Path,
+    pki: ServedPki,
+    change: Callable[[Hub], Hub] = lambda hub: hub,
+    *,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    **settings: str,
 ) -> Iterator[World]:
     """Run a hub with its own database and two echoing departments.
 
-    `change` may exchange parts of the hub; `settings` are its further ones.
+    `change` may exchange parts of the hub; `settings` are its further ones; the `environment` wins.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passphrase").write_bytes(PASSPHRASE)
@@ -199,7 +205,9 @@ def running_world(
     with prepared.folder.hub_config.open("a", encoding="utf-8") as config:
         config.writelines(f"{name}: {value}\n" for name, value in settings.items())
     departments = make_departments(pki)
-    hub = change(build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment))))
+    hub = change(
+        build_hub(load_settings(prepared.folder.hub_config, {**prepared.environment, **environment}))
+    )
     with ExitStack() as stack:
         address = stack.enter_context(serving(departments.app(), free_port()))
         hub.start()

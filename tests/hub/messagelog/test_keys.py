@@ -32,8 +32,10 @@ def test_a_generated_key_is_encrypted_private_and_loads_again(tmp_path: Path) ->
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "log.key"
     generate_log_key(path, b"a passphrase")
-    with pytest.raises(FileExistsError):
+    before = path.read_bytes()
+    with pytest.raises(TrustError, match=r"trust\.key_exists"):
         generate_log_key(path, b"a passphrase")
+    assert path.read_bytes() == before
 
 
 def test_a_key_without_a_passphrase_is_not_made(tmp_path: Path) -> None:
@@ -49,6 +51,14 @@ def test_a_wrong_passphrase_is_refused_without_showing_it(tmp_path: Path) -> Non
         load_log_key(path, b"opensesame")
     assert caught.value.code == "trust.key_unusable"
     assert "opensesame" not in str(caught.value)
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "log.key"
+    generate_log_key(path, b"a passphrase")
+    path.chmod(0o644)
+    with pytest.raises(TrustError, match=r"trust\.key_exposed"):
+        load_log_key(path, b"a passphrase")
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -68,6 +78,7 @@ def test_another_key_is_refused(
     tmp_path: Path, key: Ed25519PrivateKey, encryption: KeySerializationEncryption
 ) -> None:
     path = tmp_path / "log.key"
+    path.touch(0o600)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
     with pytest.raises(TrustError, match=r"trust\.key_unusable"):
         load_log_key(path, b"a passphrase")
