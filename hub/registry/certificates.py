@@ -16,13 +16,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NewType
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.errors import RegistryError
 from hub.identifiers import MemberId
-from hub.trust import Use, member_of_certificate, refusal
+from hub.trust import Use, member_of_certificate, public_key_of, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,10 +118,9 @@ def key_digest(certificate: x509.Certificate) -> str:
     Raises:
         RegistryError: `registry.entry_invalid`, the key is of a kind nobody here can read.
     """
-    try:
-        key = certificate.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise RegistryError("registry.entry_invalid", "certificate: its key cannot be read") from exc
+    key = public_key_of(certificate)
+    if key is None:
+        raise RegistryError("registry.entry_invalid", "certificate: its key cannot be read")
     digest = hashes.Hash(hashes.SHA256())
     digest.update(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     return digest.finalize().hex()

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
 from hub.canonical import encode_canonical
-from hub.trust.algorithms import algorithm_for, is_signature_valid
+from hub.trust.algorithms import ANY_ALGORITHM, algorithms_of, is_signature_valid, public_key_of
 from hub.trust.refusals import refusal
 
 if TYPE_CHECKING:
@@ -41,12 +40,10 @@ def require_possession(
     Raises:
         TrustError: `trust.possession_unproven`.
     """
-    try:
-        key = certificate.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        raise refusal("possession_unproven", certificate, at, why="the key cannot be read") from exc
-    algorithm = algorithm_for(key)
-    if algorithm is None:
+    # Whether the key may sign envelopes is the policy's matter; here it only has to be held.
+    key = public_key_of(certificate)
+    algorithm = next(iter(algorithms_of(certificate, ANY_ALGORITHM)), None)
+    if key is None or algorithm is None:
         raise refusal("possession_unproven", certificate, at, why="the key has no allowed algorithm")
     if not is_signature_valid(key, algorithm, proof, _statement(certificate, member, message)):
         raise refusal(
