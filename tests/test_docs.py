@@ -25,7 +25,7 @@ from hub.cli import app, main
 from hub.errors import error_kinds
 from hub.exchange import Pipeline
 from hub.settings import Settings
-from tests import alarms_page
+from tests import alarms_page, refusals_page
 from tests.errors_page import PAGE, errors_page
 
 if TYPE_CHECKING:
@@ -233,6 +233,11 @@ def test_the_page_of_the_errors_is_the_one_the_table_gives() -> None:
 def test_the_page_of_the_alarms_is_the_one_the_table_gives() -> None:
     written = alarms_page.PAGE.read_text(encoding="utf-8")
     assert written == alarms_page.alarms_page(), "run .venv/bin/python -m tests.alarms_page"
+
+
+def test_the_page_of_the_refusals_is_the_one_the_tables_give() -> None:
+    there_is = refusals_page.PAGE.read_text(encoding="utf-8")
+    assert there_is == refusals_page.refusals_page(), "run .venv/bin/python -m tests.refusals_page"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -15,7 +15,7 @@ from hub.clock import SystemClock
 from hub.errors import Language, error_kinds
 from hub.trust import refusal
 from hub.trust.refusals import Reason, reasons
-from tests.refusals_page import PAGE, PROJECT, TABLES, refusals_page
+from tests.refusals_page import PROJECT, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,3 @@ def test_a_persons_certificate_is_refused_without_naming_the_person() -> None:
     certificate = throwaway_key(name="王敏 11010519491231002X").certificate_chain[0]
     error = refusal("expired", certificate, end="then")
     assert "11010519491231002X" not in f"{error.detail} {error.finding}"
-
-
-def test_the_page_of_the_refusals_is_the_one_the_tables_give() -> None:
-    assert PAGE.read_text(encoding="utf-8") == refusals_page(), "run .venv/bin/python -m tests.refusals_page"
