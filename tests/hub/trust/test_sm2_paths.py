@@ -7,7 +7,7 @@ Everything is made by the `openssl` command and judged here.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +29,7 @@ from tests.hub.envelope.signers import REQUEST, header_for
 from tests.hub.trust.sm2_pki import PASSPHRASE, USER_ID, Sm2Signer, make_signer, needs_openssl, openssl
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from hub.envelope import Envelope
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 pytestmark = needs_openssl
 
-NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=30)
 MEMBER = "13510108MB1A00003J"
 _CA = """
 [ca]
@@ -58,6 +58,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def signer(folder: Path) -> Sm2Signer:
     return make_signer(folder, f"/C=CN/O=成华区残疾人联合会/2.5.4.97=NTRCN-{MEMBER}/CN=envelopes")
+
+
+def now_of(signer: Sm2Signer) -> datetime:
+    """An instant after everything was made, however long the other tests take."""
+    return signer.certificate_chain[0].not_valid_before_utc + timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,7 @@ def crl(folder: Path, issuer: str, revoked: str = "") -> bytes:
 
 
 def validator(signer: Sm2Signer, *crls: bytes, is_allowed: bool = True) -> Validator:
-    begin = NOW - timedelta(days=1)
+    begin = now_of(signer) - timedelta(days=1)
     authorities = tuple(
         Authority(certificate, is_root, frozenset({Use.ENVELOPE}), begin, None, RevocationPolicy.CRL)
         for certificate, is_root in ((signer.root, True), (signer.certificate_chain[1], False))
@@ -93,8 +98,9 @@ def validator(signer: Sm2Signer, *crls: bytes, is_allowed: bool = True) -> Valid
 
 
 @pytest.fixture(scope="module")
-def sealed(key: SigningKey) -> Envelope:
-    header = header_for((REQUEST,), sent_at=NOW, expires_at=NOW + timedelta(hours=1))
+def sealed(key: SigningKey, signer: Sm2Signer) -> Envelope:
+    now = now_of(signer)
+    header = header_for((REQUEST,), sent_at=now, expires_at=now + timedelta(hours=1))
     return seal_envelope(header, (REQUEST,), key)
 
 
@@ -106,7 +112,7 @@ def test_an_envelope_of_sm2_is_believed_down_to_its_root(
     for _ in range(2):  # The second time the signer has been met before.
         signature = verify_signature(open_envelope(sealed.raw), judge.algorithms(Use.ENVELOPE))
         assert signature.algorithm == "SM2 with SM3"
-    path = judge.validate(signature.chain, use=Use.ENVELOPE, at=NOW)
+    path = judge.validate(signature.chain, use=Use.ENVELOPE, at=now_of(signer))
 
     assert path.member_id == MEMBER
     assert path.path == (*signer.certificate_chain, signer.root)
@@ -120,7 +126,7 @@ def test_it_is_refused_where_no_policy_names_sm2(sealed: Envelope, signer: Sm2Si
         verify_signature(open_envelope(sealed.raw), judge.algorithms(Use.ENVELOPE))
     assert refused.value.code == "envelope.algorithm_not_allowed"
     with pytest.raises(TrustError) as doubted:
-        judge.validate(signer.certificate_chain, use=Use.ENVELOPE, at=NOW)
+        judge.validate(signer.certificate_chain, use=Use.ENVELOPE, at=now_of(signer))
     assert doubted.value.code == "trust.algorithm_not_allowed"
     assert "SM2" in doubted.value.detail
 
@@ -138,7 +144,7 @@ def test_a_revoked_certificate_of_sm2_is_refused(signer: Sm2Signer, folder: Path
     judge = validator(signer, crl(folder, "root"), crl(folder, "authority", revoked="signer"))
 
     with pytest.raises(TrustError) as refused:
-        judge.validate(signer.certificate_chain, use=Use.ENVELOPE, at=NOW + timedelta(seconds=1))
+        judge.validate(signer.certificate_chain, use=Use.ENVELOPE, at=now_of(signer))
     assert refused.value.code == "trust.certificate_revoked"
 
 
@@ -149,7 +155,7 @@ def test_a_revocation_list_of_another_authority_of_the_same_name_proves_nothing(
     judge = validator(signer, crl(folder, "root"), crl(tmp_path, "authority"))
 
     with pytest.raises(TrustError) as refused:
-        judge.validate(signer.certificate_chain, use=Use.ENVELOPE, at=NOW)
+        judge.validate(signer.certificate_chain, use=Use.ENVELOPE, at=now_of(signer))
     assert refused.value.code == "trust.revocation_unknown"
 
 
@@ -161,5 +167,5 @@ def test_an_authority_of_the_same_name_and_another_key_is_not_believed(
 
     for chain in (forger.certificate_chain, (forger.certificate_chain[0], signer.certificate_chain[1])):
         with pytest.raises(TrustError) as refused:
-            judge.validate(chain, use=Use.ENVELOPE, at=NOW)
+            judge.validate(chain, use=Use.ENVELOPE, at=now_of(signer))
         assert refused.value.code in {"trust.unknown_authority", "trust.path_invalid"}
