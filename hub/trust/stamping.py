@@ -19,6 +19,7 @@ from asn1crypto import algos, cms, core, tsp
 
 from hub.clock import format_instant
 from hub.errors import TrustError
+from hub.trust.bilingual import Bilingual
 from hub.trust.refusals import refusal
 from hub.trust.timestamps import believe_token
 from hub.trust.tokens import DIGEST_BYTES, MOST_TOKEN_BYTES, read_token, to_one_form
@@ -200,9 +201,14 @@ class TimeStampClient:
                 for chunk in response.iter_bytes():
                     content += chunk
                     if len(content) > MOST_TOKEN_BYTES:
-                        raise refusal("timestamp_unreachable", problem="its answer is too long")
+                        raise refusal(
+                            "timestamp_unreachable", problem=Bilingual("its answer is too long", "应答过长")
+                        )
                     if time.monotonic() - started > self._longest_seconds:
-                        raise refusal("timestamp_unreachable", problem="its answer takes too long")
+                        raise refusal(
+                            "timestamp_unreachable",
+                            problem=Bilingual("its answer takes too long", "应答超时"),
+                        )
                 return bytes(content)
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
             raise refusal("timestamp_unreachable", problem=type(exc).__name__) from exc
@@ -248,7 +254,9 @@ def _granted(answer: bytes) -> bytes:
             raise refusal("timestamp_rejected", status="".join(filter(str.isprintable, words))[:300])
         token: bytes = response["time_stamp_token"].dump()
         if not token:
-            raise refusal("timestamp_unreadable", problem="granted, without a token")
+            raise refusal(
+                "timestamp_unreadable", problem=Bilingual("granted, without a token", "已同意却未附令牌")
+            )
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as exc:
         raise refusal("timestamp_unreadable", problem=type(exc).__name__) from exc
     return token

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from hub.clock import to_milliseconds
 from hub.trust.algorithms import algorithms_of, is_signature_valid, stated_algorithm
+from hub.trust.bilingual import Bilingual
 from hub.trust.refusals import refusal
 
 if TYPE_CHECKING:
@@ -41,6 +42,19 @@ MOST_TOKEN_BYTES = 256 * 1024
 _GEN_TIME = re.compile(rb"[0-9]{14}(\.[0-9]*[1-9])?Z")
 _SIGNED_DATA = core.ObjectIdentifier("1.2.840.113549.1.7.2").dump()
 _TST_INFO = core.ObjectIdentifier("1.2.840.113549.1.9.16.1.4").dump()
+_OTHER_FORM = Bilingual("it can be written otherwise, or something was added", "可写成其他形式，或有附加内容")
+_TOO_LONG = Bilingual(f"more than {MOST_TOKEN_BYTES} bytes", f"超过{MOST_TOKEN_BYTES}字节")
+_NOT_ONE_SIGNER = Bilingual("not one signer", "签名者不是恰好一个")
+_SIGNER_NAMED_OTHERWISE = Bilingual(
+    "the signer is not named by issuer and serial number", "签名者未以签发者和序列号标明"
+)
+_OTHER_LENGTH = Bilingual("the digest has another length than its algorithm", "摘要长度与算法不符")
+_SIGNER_NOT_ONCE = Bilingual("the signer's certificate is not there once", "签名者证书不是恰好一份")
+_OTHER_DIGESTS = Bilingual("the digest algorithms are not those of the signer", "摘要算法与签名者的不一致")
+_OTHER_DIGEST = Bilingual("the content does not have the signed digest", "内容与所签摘要不符")
+_ATTRIBUTE_MISSING = Bilingual(
+    "content type, digest or signing certificate is missing", "缺少内容类型、摘要或签名证书属性"
+)
 _BINDINGS = ("signing_certificate_v2", "signing_certificate")
 # SHA-1 stands only in the older attribute. What it has to withstand there is a second certificate of the same
 # digest, for the same key, from an approved authority; the signature itself never relies on it.
@@ -97,7 +111,7 @@ def read_token(der: bytes) -> Token:
     try:
         parts = _take_apart(der)
         if _put_together(parts) != der:
-            raise refusal("timestamp_form", problem="it can be written otherwise, or something was added")
+            raise refusal("timestamp_form", problem=_OTHER_FORM)
         return _read(der, parts)
     except _UNREADABLE as exc:
         raise refusal("timestamp_unreadable", problem=type(exc).__name__) from exc
@@ -152,21 +166,23 @@ def _take_apart(der: bytes) -> _Parts:
     Source: RFC 5652 sections 5.1 and 5.3.
     """
     if len(der) > MOST_TOKEN_BYTES:
-        raise refusal("timestamp_unreadable", problem=f"more than {MOST_TOKEN_BYTES} bytes")
+        raise refusal("timestamp_unreadable", problem=_TOO_LONG)
     outer = cms.ContentInfo.load(der, strict=True)
     if outer["content_type"].native != "signed_data":
-        raise refusal("timestamp_unreadable", problem="not signed data")
+        raise refusal("timestamp_unreadable", problem=Bilingual("not signed data", "不是签名数据"))
     signed = outer["content"]
     if signed["encap_content_info"]["content_type"].native != "tst_info":
-        raise refusal("timestamp_unreadable", problem="the content is no time stamp")
+        raise refusal(
+            "timestamp_unreadable", problem=Bilingual("the content is no time stamp", "内容不是时间戳")
+        )
     if len(signed["signer_infos"]) != 1:
-        raise refusal("timestamp_form", problem=f"{len(signed['signer_infos'])} signers")
+        raise refusal("timestamp_form", problem=_NOT_ONE_SIGNER)
     signer = signed["signer_infos"][0]
     if signer["sid"].name != "issuer_and_serial_number":
-        raise refusal("timestamp_form", problem="the signer is not named by issuer and serial number")
+        raise refusal("timestamp_form", problem=_SIGNER_NAMED_OTHERWISE)
     choices = () if isinstance(signed["certificates"], core.Void) else tuple(signed["certificates"])
     if any(choice.name != "certificate" for choice in choices):
-        raise refusal("timestamp_form", problem="certificates of another kind")
+        raise refusal("timestamp_form", problem=Bilingual("certificates of another kind", "含其他类型的证书"))
     return _Parts(
         digest_algorithms=tuple(each.dump() for each in signed["digest_algorithms"]),
         content=bytes(signed["encap_content_info"]["content"]),
@@ -226,7 +242,7 @@ def _read(der: bytes, parts: _Parts) -> Token:
     name, digest = imprint["hash_algorithm"]["algorithm"].native, imprint["hashed_message"].native
     _require_strong(name)
     if len(digest) != DIGEST_BYTES[name]:
-        raise refusal("timestamp_unreadable", problem="the digest has another length than its algorithm")
+        raise refusal("timestamp_unreadable", problem=_OTHER_LENGTH)
     if not _GEN_TIME.fullmatch(stated["gen_time"].contents):
         raise refusal("timestamp_time_form")
     chain = _chain(parts)
@@ -260,7 +276,7 @@ def _chain(parts: _Parts) -> tuple[x509.Certificate, ...]:
     wanted = (parts.issuer, parts.serial_number)
     is_signers = [(each.issuer.public_bytes(), each.serial_number) == wanted for each in found]
     if is_signers.count(True) != 1:
-        raise refusal("timestamp_form", problem="the signer's certificate is not there once")
+        raise refusal("timestamp_form", problem=_SIGNER_NOT_ONCE)
     first = is_signers.index(True)
     return (found[first], *found[:first], *found[first + 1 :])
 
@@ -271,14 +287,14 @@ def _check_signature(parts: _Parts, certificate: x509.Certificate) -> None:
     Source: RFC 5652 sections 5.4, 5.6, 11.1 and 11.2.
     """
     if parts.digest_algorithms != (parts.digest_algorithm,):
-        raise refusal("timestamp_form", problem="the digest algorithms are not those of the signer")
+        raise refusal("timestamp_form", problem=_OTHER_DIGESTS)
     name: str = cms.DigestAlgorithm.load(parts.digest_algorithm)["algorithm"].native
     _require_strong(name)
     attributes = _attributes(_signed_set(parts))
     if attributes["content_type"].native != "tst_info":
-        raise refusal("timestamp_attributes", problem="content type")
+        raise refusal("timestamp_attributes", problem=Bilingual("content type", "内容类型"))
     if attributes["message_digest"].native != hashlib.new(name, parts.content).digest():
-        raise refusal("timestamp_attributes", problem="the content does not have the signed digest")
+        raise refusal("timestamp_attributes", problem=_OTHER_DIGEST)
     _check_binding(attributes, certificate)
     algorithm = stated_algorithm(
         algorithms_of(certificate), parts.signature_algorithm, parts.digest_algorithm
@@ -299,13 +315,13 @@ def _attributes(signed: bytes) -> dict[str, Any]:
     for attribute in cms.CMSAttributes.load(signed, strict=True):
         kind = attribute["type"].native
         if kind in found or len(attribute["values"]) != 1:
-            raise refusal("timestamp_attributes", problem=f"{kind} is not there once")
+            raise refusal(
+                "timestamp_attributes", problem=Bilingual(f"{kind} is not there once", f"{kind}不是恰好一个")
+            )
         found[kind] = attribute["values"][0]
     missing = {"content_type", "message_digest"} - found.keys()
     if missing or not found.keys() & set(_BINDINGS):
-        raise refusal(
-            "timestamp_attributes", problem="content type, digest or signing certificate is missing"
-        )
+        raise refusal("timestamp_attributes", problem=_ATTRIBUTE_MISSING)
     return found
 
 

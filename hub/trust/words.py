@@ -7,6 +7,7 @@ Source: RFC 5280 section 5.3.1 (reasons of a revocation).
 from __future__ import annotations
 
 from hub.errors import Language
+from hub.trust.bilingual import Bilingual
 from hub.trust.model import Use
 
 _USES = {
@@ -32,6 +33,8 @@ _WORDS = {**{use.value: words for use, words in _USES.items()}, **_REVOCATION_RE
 
 
 def spoken(name: str, language: Language) -> str:
-    """Say a use or a revocation's reason as the reader does; anything else stays as it is."""
+    """Say a use, a revocation's reason or a bilingual fact as the reader does; all else stays as it is."""
+    if isinstance(name, Bilingual):
+        return name.zh if language is Language.ZH else str(name)
     english, chinese = _WORDS.get(name, (name, name))
     return chinese if language is Language.ZH else english

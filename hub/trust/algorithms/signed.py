@@ -27,6 +27,7 @@ from hub.trust.algorithms.table import (
     Scheme,
     pss_parameters,
 )
+from hub.trust.bilingual import Bilingual
 from hub.trust.sm2 import Sm2PublicKey, is_sm2_spki
 
 if TYPE_CHECKING:
@@ -91,10 +92,13 @@ def key_problem(
     if algorithms_of(certificate, allowed):
         return None
     if is_sm2_spki(public_key_info(certificate)):
-        return "a key of SM2 is not allowed"
+        return Bilingual("a key of SM2 is not allowed", "不允许使用SM2密钥")
     size = getattr(public_key_of(certificate), "key_size", None)
     kind = certificate.public_key_algorithm_oid
-    return f"a key of {_oid_words(kind)}{f' with {size} bits' if size else ''} is not allowed"
+    return Bilingual(
+        f"a key of {_oid_words(kind)}{f' with {size} bits' if size else ''} is not allowed",
+        f"不允许使用{f'{size}位' if size else ''}{_oid_words(kind)}密钥",
+    )
 
 
 def signature_problem(
@@ -112,7 +116,8 @@ def signature_problem(
     try:
         parts = signature_parts(signed)
     except ValueError as exc:
-        return str(exc)
+        problem: str = exc.args[0]
+        return problem
     return _row_or_problem(parts.identifier, issuer, allowed)[1]
 
 
@@ -146,11 +151,18 @@ def signature_parts(signed: SignedObject) -> SignatureParts:
     identifier_end = _content(der, data_end)[1]
     bits_start, bits_end = _content(der, identifier_end)
     if der[bits_start : bits_start + 1] != b"\x00":
-        raise ValueError("the signature is not whole octets")
+        raise ValueError(_NOT_WHOLE)
     parts = SignatureParts(der[start:data_end], der[data_end:identifier_end], der[bits_start + 1 : bits_end])
     if isinstance(signed, x509.Certificate | x509.CertificateRevocationList):
         _check_inner_identifier(parts)
     return parts
+
+
+_NOT_WHOLE = Bilingual("the signature is not whole octets", "签名不是整字节")
+_OTHER_INSIDE = Bilingual(
+    "the algorithm signed is not the one beside the signature", "签名算法标识前后不一致"
+)
+_NO_SIGNATURE = Bilingual("the OCSP answer carries no signature", "OCSP应答未签名")
 
 
 def _row_or_problem(
@@ -162,8 +174,13 @@ def _row_or_problem(
             return row, None
     known = next((row for row in ALGORITHMS if identifier in {row.identifier, *row.read_as_well}), None)
     if known is not None and known in allowed:
-        return None, f"{known.name} does not fit the issuer's key"
-    return None, f"the algorithm {known.name if known else _identifier_words(identifier)} is not allowed"
+        return None, Bilingual(
+            f"{known.name} does not fit the issuer's key", f"{known.name_zh}与签发者的密钥不符"
+        )
+    words = known.name if known else _identifier_words(identifier)
+    return None, Bilingual(
+        f"the algorithm {words} is not allowed", f"不允许使用签名算法{known.name_zh if known else words}"
+    )
 
 
 def _check_inner_identifier(parts: SignatureParts) -> None:
@@ -172,7 +189,7 @@ def _check_inner_identifier(parts: SignatureParts) -> None:
     while parts.data[position] in {0xA0, 0x02}:
         position = _content(parts.data, position)[1]
     if parts.data[position : _content(parts.data, position)[1]] != parts.identifier:
-        raise ValueError("the algorithm signed is not the one beside the signature")
+        raise ValueError(_OTHER_INSIDE)
 
 
 def _basic_ocsp_response(der: bytes) -> bytes:
@@ -180,7 +197,7 @@ def _basic_ocsp_response(der: bytes) -> bytes:
     position, end = _content(der, 0)
     position = _content(der, position)[1]  # behind the status
     if position >= end:
-        raise ValueError("the OCSP answer carries no signature")
+        raise ValueError(_NO_SIGNATURE)
     position, _ = _content(der, position)  # [0]
     position, _ = _content(der, position)  # ResponseBytes
     position = _content(der, position)[1]  # behind the type

@@ -13,7 +13,7 @@ import pytest
 
 from hub.clock import SystemClock
 from hub.errors import Language, error_kinds
-from hub.trust import refusal
+from hub.trust import key_problem, refusal, signature_problem
 from hub.trust.refusals import Reason, reasons
 from tests.refusals_page import PROJECT, TABLES
 
@@ -146,3 +146,18 @@ def test_a_persons_certificate_is_refused_without_naming_the_person() -> None:
     certificate = throwaway_key(name="王敏 11010519491231002X").certificate_chain[0]
     error = refusal("expired", certificate, end="then")
     assert "11010519491231002X" not in f"{error.detail} {error.finding}"
+
+
+@pytest.mark.parametrize("label", ["labour-rsa-short", "labour-sha1"])
+def test_what_is_wrong_with_a_key_or_signature_is_said_in_the_readers_language(
+    pki: ServedPki, label: str
+) -> None:
+    certificate = pki.certificates(label)[0]
+    problem = key_problem(certificate) or signature_problem(certificate)
+    assert problem is not None
+    refused = refusal("algorithm_not_allowed", certificate, problem=problem)
+    assert refused.finding is not None
+    chinese, english = (refused.finding.reason[language] for language in (Language.ZH, Language.EN))
+    assert "is not allowed" in english
+    assert "不允许使用" in chinese
+    assert "not allowed" not in chinese

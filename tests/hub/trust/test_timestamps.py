@@ -124,7 +124,7 @@ FAULTS: dict[str, Fault] = {
     "certificate with the purpose not critical": Fault(
         signed_by("tsa-lenient"), "trust.usage_not_allowed", "critical"
     ),
-    "revoked": Fault(signed_by("tsa-revoked"), "trust.certificate_revoked", "keyCompromise"),
+    "revoked": Fault(signed_by("tsa-revoked"), "trust.certificate_revoked", "the key is compromised"),
     "expired": Fault(signed_by("tsa-expired"), "trust.certificate_expired", "expired"),
     "unlisted": Fault(signed_by("tsa-unlisted"), "trust.unknown_authority", ""),
 }

@@ -80,8 +80,8 @@ def test_an_approved_certificate_is_believed(
     [
         ("labour-expired", "trust.certificate_expired", "expired at"),
         ("labour-not-yet-valid", "trust.certificate_not_yet_valid", "valid from"),
-        ("labour-revoked", "trust.certificate_revoked", "keyCompromise"),
-        ("labour-revoked-crl-only", "trust.certificate_revoked", "superseded"),
+        ("labour-revoked", "trust.certificate_revoked", "the key is compromised"),
+        ("labour-revoked-crl-only", "trust.certificate_revoked", "it was replaced"),
         ("labour-under-revoked-ca", "trust.certificate_revoked", "已被吊销的CA"),
         ("rogue/labour-sign", "trust.unknown_authority", "no path"),
         ("labour-unlisted", "trust.unknown_authority", "not listed"),
