@@ -53,10 +53,11 @@ def invalid_examples() -> list[Path]:
     return sorted(FOLDER.glob("*/v*/examples/invalid/*.json"))
 
 
-def test_every_contract_of_the_flagship_and_the_echo_are_there(
+def test_every_contract_of_the_flagship_of_the_hub_itself_and_the_echo_are_there(
     contracts: Mapping[ContractId, Contract],
 ) -> None:
-    assert set(contracts) == {*FLAGSHIP, "echo/v1"}
+    of_the_hub = {"certificate-registration/v1", "certificate-withdrawal/v1"}
+    assert set(contracts) == {*FLAGSHIP, *of_the_hub, "echo/v1"}
 
 
 def test_a_contract_has_a_title_in_both_languages(contracts: Mapping[ContractId, Contract]) -> None:
