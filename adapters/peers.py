@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.envelope import verify_signature
-from hub.errors import TrustError
 from hub.identifiers import member_of
-from hub.trust import Use
+from hub.trust import Use, refusal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,4 +27,5 @@ def require_signed_by(member: MemberId, envelope: Envelope, *, validator: Valida
     signature = verify_signature(envelope, validator.algorithms(Use.ENVELOPE))
     path = validator.validate(signature.chain, use=Use.ENVELOPE, at=at)
     if path.member_id != member or member_of(envelope.header.sender) != member:
-        raise TrustError("trust.wrong_member", f"{path.member_id} signed for {envelope.header.sender}")
+        sender = envelope.header.sender
+        raise refusal("signed_for_another", path.leaf, at, member=str(path.member_id), sender=sender)

@@ -63,7 +63,7 @@ def explain(
     """
     from hub.errors import HubError, Language
     from hub.evidence.signers import read_certificates, read_signers
-    from hub.trust import Use, Validator
+    from hub.trust import HeldRevocation, Use, Validator
 
     if language not in set(Language):
         raise typer.BadParameter("zh-CN or en", param_hint="--language")
@@ -75,14 +75,24 @@ def explain(
         lists = chosen_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
         others = read_certificates(chain.read_bytes()) if chain else ()
         signers = read_signers(file.read_bytes())
-        validator = Validator(lists, _source(revocation, online=online))
+        source = _source(revocation, online=online)
         told = [
-            (signer, _explain(validator, signer, others, Use(use) if use else None, at)) for signer in signers
+            (
+                signer,
+                _explain(
+                    Validator(lists, source or signer.revocation or HeldRevocation((), ())),
+                    signer,
+                    others,
+                    Use(use) if use else None,
+                    at,
+                ),
+            )
+            for signer in signers
         ]
     except HubError as error:
         refuse(error, _CANNOT_RUN)
     _show(file, told, Language(language), as_json=as_json)
-    if not online and revocation is None and not as_json:
+    if source is None and not all(signer.revocation for signer in signers) and not as_json:
         typer.echo(_NOT_ASKED[language], err=True)
     raise typer.Exit(0 if all(each.is_believed for _, each in told) else 1)
 
@@ -105,12 +115,13 @@ def _explain(
     )
 
 
-def _source(revocation: Path | None, *, online: bool) -> RevocationSource:
-    from hub.trust import HeldRevocation, OnlineRevocation, StoredRevocation
+def _source(revocation: Path | None, *, online: bool) -> RevocationSource | None:
+    """Return where answers come from, or None for those of the file itself."""
+    from hub.trust import OnlineRevocation, StoredRevocation
 
     if online:
         return OnlineRevocation()
-    return StoredRevocation(revocation) if revocation else HeldRevocation((), ())
+    return StoredRevocation(revocation) if revocation else None
 
 
 def _show(file: Path, told: list[tuple[Signer, Explanation]], language: Language, *, as_json: bool) -> None:

@@ -32,6 +32,29 @@ if TYPE_CHECKING:
     from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 
+@dataclass(frozen=True)
+class HeldAnswers:
+    """Revocation answers that lie in a document, in DER."""
+
+    ocsp_responses: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class SealSigned:
+    """What a document says about its seal.
+
+    Attributes:
+        chain: the certificates it is sealed with, the signer's first.
+        at: UTC; of the signature's time stamp.
+        answers: the revocation answers in it.
+    """
+
+    chain: tuple[x509.Certificate, ...]
+    at: datetime
+    answers: HeldAnswers
+
+
 def open_pdf(pdf: bytes) -> PdfFileReader:
     """Open a PDF strictly.
 
@@ -106,13 +129,14 @@ def stamp_token(stamp: EmbeddedPdfSignature) -> bytes:
     return contents[: _der_length(contents)]
 
 
-def seal_signer(pdf: bytes) -> tuple[tuple[x509.Certificate, ...], datetime]:
-    """Return the certificates a document is sealed with and when its time stamp says so; verifies neither.
+def seal_signer(pdf: bytes) -> SealSigned:
+    """Return what a document says about its seal; verifies nothing.
 
     Raises:
-        DocumentError: it cannot be read, bears no seal or no readable time stamp.
+        DocumentError: it cannot be read, bears no seal or no readable time stamp, or holds no answers.
     """
-    seal = find_seal(open_pdf(pdf))
+    reader = open_pdf(pdf)
+    seal = find_seal(reader)
     token = seal_token(seal)
     try:
         content = cms.ContentInfo.load(token)["content"]["encap_content_info"]["content"].parsed
@@ -120,7 +144,7 @@ def seal_signer(pdf: bytes) -> tuple[tuple[x509.Certificate, ...], datetime]:
         signed_at: datetime = content["gen_time"].native
     except (ValueError, TypeError, KeyError) as exc:
         raise DocumentError("document.timestamp_invalid", "the seal cannot be read") from exc
-    return chain, signed_at
+    return SealSigned(chain, signed_at, held_answers(reader))
 
 
 def check_contents_form(pdf: bytes, signature: EmbeddedPdfSignature) -> None:
@@ -155,14 +179,6 @@ def later_changes(signature: EmbeddedPdfSignature) -> DiffResult | SuspiciousMod
     Source: ETSI EN 319 142-1 clause 5.4; ISO 32000-2 clause 12.8.2.2 (DocMDP).
     """
     return signature.evaluate_modifications(DEFAULT_DIFF_POLICY)
-
-
-@dataclass(frozen=True)
-class HeldAnswers:
-    """Revocation answers that lie in a document, in DER."""
-
-    ocsp_responses: tuple[bytes, ...]
-    crls: tuple[bytes, ...]
 
 
 def held_answers(reader: PdfFileReader) -> HeldAnswers:

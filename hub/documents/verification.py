@@ -48,6 +48,7 @@ from hub.trust import (
     Validator,
     VerificationReport,
     describe,
+    refusal,
 )
 
 if TYPE_CHECKING:
@@ -228,9 +229,9 @@ class _Verification:
         return "; issued by ".join(describe(each) for each in path.path)
 
     def _check_revocation(self) -> str:
-        refusal: TrustError | None = self._found.get("refusal")
-        if refusal is not None:
-            raise TrustError(refusal.code, refusal.detail, refusal.finding)
+        refused: TrustError | None = self._found.get("refusal")
+        if refused is not None:
+            raise TrustError(refused.code, refused.detail, refused.finding)
         path: ValidatedPath = self._need("path", "document.signature_invalid")
         kinds = ", ".join(
             f"{answer.kind} of {format_instant(answer.this_update)}" for answer in path.revocation
@@ -253,9 +254,7 @@ class _Verification:
         path: ValidatedPath = self._need("path", "trust.path_invalid")
         issuer: dict[str, str] = self._need("data", "document.data_invalid")["issuer"]
         if path.member_id is None or path.member_id != issuer["uscc"]:
-            raise TrustError(
-                "trust.wrong_member", f"sealed by {path.member_id}, the data names {issuer['uscc']}"
-            )
+            raise refusal("signed_for_another", path.leaf, member=str(path.member_id), sender=issuer["uscc"])
         self._facts["member"] = path.member_id
         return f"{path.member_id} {issuer['name']}"
 

@@ -25,10 +25,10 @@ from hub.envelope import (
     verify_cades,
     verify_canonical_cades,
 )
-from hub.errors import EnvelopeError, ExchangeError, Language, TrustError
+from hub.errors import EnvelopeError, ExchangeError, Language
 from hub.evidence.steps import DependentSteps
 from hub.identifiers import member_of
-from hub.trust import VerificationReport, describe, member_of_certificate
+from hub.trust import VerificationReport, describe, member_of_certificate, refusal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -159,9 +159,10 @@ class _Verification:
         return self._certificate.check_revocation(signature.chain, signature.signed_at)
 
     def _check_sender(self) -> str:
-        member, sender = member_of_certificate(_known(self._signature).chain[0]), _known(self._header).sender
+        leaf, sender = _known(self._signature).chain[0], _known(self._header).sender
+        member = member_of_certificate(leaf)
         if member != member_of(sender):
-            raise TrustError("trust.wrong_member", f"the certificate is {member}'s, the sender is {sender}")
+            raise refusal("signed_for_another", leaf, member=member, sender=sender)
         self._facts["member"] = member
         return f"{member} signed for {sender}"
 

@@ -17,7 +17,7 @@ from hub.errors import EnvelopeError, TrustError
 from hub.evidence.foreign import ProofKind, read_manifests, unpack
 from hub.evidence.foreign_signature import verify_foreign_cades
 from hub.evidence.verification import has_header_member
-from hub.trust import Use
+from hub.trust import HeldRevocation, Use
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,12 +36,14 @@ class Signer:
         chain: the certificate first, then what came along.
         use: what it was used for; None for a certificate by itself.
         signed_at: UTC; when the file says it was signed, None for a certificate by itself.
+        revocation: the answers that lie in the file, None where none can.
     """
 
     name: str
     chain: tuple[x509.Certificate, ...]
     use: Use | None = None
     signed_at: datetime | None = None
+    revocation: HeldRevocation | None = None
 
 
 def read_signers(content: bytes) -> tuple[Signer, ...]:
@@ -53,8 +55,9 @@ def read_signers(content: bytes) -> tuple[Signer, ...]:
         DocumentError: the PDF bears no seal that can be read.
     """
     if content.startswith(_PDF_MAGIC):
-        chain, signed_at = seal_signer(content)
-        return (Signer("", chain, Use.SEAL, signed_at),)
+        seal = seal_signer(content)
+        answers = HeldRevocation(seal.answers.ocsp_responses, seal.answers.crls)
+        return (Signer("", seal.chain, Use.SEAL, seal.at, answers),)
     if has_header_member(content):
         envelope = open_envelope(content)
         signature = verify_signature(envelope)

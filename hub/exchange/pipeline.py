@@ -37,7 +37,7 @@ from hub.exchange.model import (
 )
 from hub.identifiers import member_of, subsystem_of
 from hub.registry import authorise
-from hub.trust import Use
+from hub.trust import Use, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,7 +220,9 @@ class Pipeline:
             # Revocation is fetched over the network: the event loop must not wait for it.
             path = await asyncio.to_thread(self.validator.validate, signature.chain, use=Use.ENVELOPE, at=at)
         if path.member_id != member_of(header.sender):
-            raise TrustError("trust.wrong_member", f"{path.member_id} signed for {header.sender}")
+            raise refusal(
+                "signed_for_another", path.leaf, at, member=str(path.member_id), sender=header.sender
+            )
         self.registry.require_active_member(path.member_id)
         await self._recognise(path.leaf, path.member_id, at)
         return path

@@ -110,6 +110,7 @@ class RevocationJudge:
     ) -> None:
         self._source = source
         self._services = source if isinstance(source, RevocationServices) else None
+        self._nobody = "revocation_no_source" if self._services else "revocation_not_held"
         self._alarms = alarms
         self._longest_age = longest_age
         self._answering: dict[str, bool] = {}
@@ -207,7 +208,7 @@ class RevocationJudge:
                 case.failures.append(exc)
                 return
             if not answers and not attempt:
-                case.failures.append(question.refuse("revocation_no_source", kind=kind.upper()))
+                case.failures.append(question.refuse(self._nobody, kind=kind.upper()))
             if not answers and attempt:
                 self._hear_before(case, kind)
             if not answers or case.hear(kind, answers) or self._services is None:
@@ -365,10 +366,13 @@ class _Case:
         return TrustError(failure.code, f"{failure.detail}; {describe(certificate)}", named)
 
 
+_NO_SOURCE = frozenset({"revocation_no_source", "revocation_not_held"})
+
+
 def _rank(failure: TrustError) -> int:
     """Order reasons for people: what was wrong, what was silent, what was never named."""
-    names_none = failure.finding is not None and failure.finding.reason_id == "revocation_no_source"
-    return is_silence(failure) + names_none
+    has_no_source = failure.finding is not None and failure.finding.reason_id in _NO_SOURCE
+    return is_silence(failure) + has_no_source
 
 
 def _is_about(answer: RevocationAnswer, question: Question) -> bool:

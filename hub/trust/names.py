@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from hub.errors import TrustError
 from hub.identifiers import MemberId, is_uscc
 from hub.trust.description import describe
 from hub.trust.distinguishednames import comparable
+from hub.trust.refusals import refusal
 
 if TYPE_CHECKING:
     from hub.trust.distinguishednames import ComparableName
@@ -36,13 +36,11 @@ def member_of_certificate(certificate: x509.Certificate) -> MemberId:
     """
     values = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_IDENTIFIER)
     if len(values) != 1:
-        detail = f"{len(values)} organizationIdentifiers instead of one in {describe(certificate)}"
-        raise TrustError("trust.wrong_member", detail)
+        raise refusal("member_not_named", certificate, count=str(len(values)))
     value = values[0].value
     code = value.removeprefix(_LEGAL_PERSON) if isinstance(value, str) else ""
     if value != f"{_LEGAL_PERSON}{code}" or not is_uscc(code):
-        detail = f"the organizationIdentifier is not NTRCN- and a valid USCC in {describe(certificate)}"
-        raise TrustError("trust.wrong_member", detail)
+        raise refusal("member_malformed", certificate)
     return MemberId(code)
 
 

@@ -35,6 +35,7 @@ WITHOUT_NEXT_UPDATE = timedelta(minutes=5)
 NO_ANSWER = frozenset(
     {
         "revocation_no_source",
+        "revocation_not_held",
         "revocation_unreachable",
         "revocation_too_slow",
         "revocation_skipped",

@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from rich.cells import cell_len
 
 from hub.cli import main
+from hub.documents import typeset_proof
 from hub.errors import Language, error_kinds
+from tests.hub.documents.conftest import open_sealer, read_example
 from tests.hub.evidence.stored import sealed_request
 
 if TYPE_CHECKING:
@@ -156,6 +158,18 @@ def test_a_container_is_explained_by_its_signer_when_it_was_signed(pki: ServedPk
     assert told["path"][0]["serial"] == f"{pki.certificates('federation-sign')[0].serial_number:x}"
 
 
+def test_a_sealed_document_is_explained_offline_with_the_answers_that_lie_in_it(
+    pki: ServedPki, tmp_path: Path
+) -> None:
+    with open_sealer(pki, "labour-seal") as sealer:
+        (tmp_path / "proof.pdf").write_bytes(sealer.seal(typeset_proof(read_example())))
+    done = explain(pki, tmp_path / "proof.pdf", "--json")
+    told = _data(done)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert told["use"] == "seal"
+    assert told["path"][0]["serial"] == f"{pki.certificates('labour-seal')[0].serial_number:x}"
+
+
 def test_the_instant_decides(pki: ServedPki) -> None:
     certificate = x509.load_pem_x509_certificate(pki.certificate("labour-expired").read_bytes())
     past = f"{certificate.not_valid_before_utc:%Y-%m-%dT%H:%M:%S}"
@@ -176,6 +190,8 @@ def test_without_answers_the_reader_is_told_how_to_get_them(pki: ServedPki) -> N
     assert done.returncode == 1
     assert "--online" in done.stderr
     assert "--revocation" in done.stderr
+    assert "at hand" in done.stdout
+    assert "names no OCSP service" not in done.stdout  # It does name one; nobody was asked.
 
 
 def test_what_is_no_certificate_cannot_be_explained(pki: ServedPki, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ REASONS: tuple[tuple[str, frozenset[str]], ...] = tuple(
         (r"do not cover all revocation reasons", "crl_reasons_open"),
         (
             r"no revocation information could be found",
-            "revocation_no_source crl_out_of_scope crl_delta_without_base",
+            "revocation_not_held crl_out_of_scope crl_delta_without_base",
         ),
         (r"^CRL indicates .* was revoked at", "revoked"),
     )
