@@ -31,6 +31,7 @@ from hub.trust.algorithms import (
     signing_function,
     stated_algorithm,
 )
+from hub.trust.bilingual import Bilingual
 from hub.trust.description import (
     describe_key,
     describe_signature,
@@ -108,6 +109,7 @@ __all__ = [
     "USE_POLICIES",
     "AnswerKind",
     "Authority",
+    "Bilingual",
     "ExpiryWatch",
     "ExplainedCertificate",
     "Explanation",

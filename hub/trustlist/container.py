@@ -18,7 +18,7 @@ from hub.clock import format_instant
 from hub.envelope import Header, Kind, Limits, Payload, open_envelope, seal_envelope, verify_signature
 from hub.errors import EnvelopeError
 from hub.identifiers import new_message_id
-from hub.trust import TrustList, refusal
+from hub.trust import Bilingual, TrustList, refusal
 from hub.trustlist.document import TrustListDocument, decode_document, encode_document
 
 if TYPE_CHECKING:
@@ -98,7 +98,10 @@ def open_trust_list(raw: bytes) -> SignedTrustList:
         raise refusal("list_container_broken", problem=f"{exc.code}: {exc.detail}") from exc
     header = envelope.header
     if list(envelope.payloads) != [PAYLOAD_NAME] or header.payload[0].media_type != MEDIA_TYPE:
-        raise refusal("list_container_broken", problem=f"it does not hold {PAYLOAD_NAME} alone")
+        raise refusal(
+            "list_container_broken",
+            problem=Bilingual(f"it does not hold {PAYLOAD_NAME} alone", f"容器内不是只有{PAYLOAD_NAME}"),
+        )
     document = decode_document(envelope.payloads[PAYLOAD_NAME])
     _check_header(header, document)
     return SignedTrustList(
@@ -141,5 +144,8 @@ def _check_header(header: Header, document: TrustListDocument) -> None:
     ):
         if not is_right:
             raise refusal(
-                "list_container_broken", problem=f"{name} in the header is not that of a trust list"
+                "list_container_broken",
+                problem=Bilingual(
+                    f"{name} in the header is not that of a trust list", f"报文头的{name}不是信任列表应有的"
+                ),
             )

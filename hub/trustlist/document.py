@@ -26,7 +26,7 @@ from pydantic import (
 
 from hub.canonical import encode_canonical
 from hub.clock import format_instant, parse_instant
-from hub.trust import Authority, ListedService, RevocationPolicy, TrustList, Use, refusal
+from hub.trust import Authority, Bilingual, ListedService, RevocationPolicy, TrustList, Use, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -206,7 +206,12 @@ def decode_document(raw: bytes) -> TrustListDocument:
     except ValidationError as exc:
         raise refusal("list_malformed", problem=describe_problem(exc)) from exc
     if encode_document(document) != raw:
-        raise refusal("list_malformed", problem="the JSON is not in the canonical form of RFC 8785")
+        raise refusal(
+            "list_malformed",
+            problem=Bilingual(
+                "the JSON is not in the canonical form of RFC 8785", "JSON不是RFC 8785规范形式"
+            ),
+        )
     return document
 
 

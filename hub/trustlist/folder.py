@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from hub.trust import TrustList, refusal
+from hub.trust import Bilingual, TrustList, refusal
 from hub.trustlist.container import MOST_BYTES, SignedTrustList, open_trust_list
 from hub.trustlist.document import TrustListDocument, decode_document
 from hub.trustlist.history import TrustListHistory, check_history
@@ -129,7 +129,9 @@ def read_document(path: Path) -> TrustListDocument:
             json.loads(_bytes_of(path)), ensure_ascii=False, sort_keys=True, separators=(",", ":")
         )
     except ValueError as exc:
-        raise refusal("list_malformed", problem=f"{path.name} is not JSON") from exc
+        raise refusal(
+            "list_malformed", problem=Bilingual(f"{path.name} is not JSON", f"{path.name}不是JSON")
+        ) from exc
     return decode_document(text.encode("utf-8"))
 
 
@@ -145,7 +147,14 @@ def _bytes_of(file: Path) -> bytes:
         with file.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
     except OSError as exc:
-        raise refusal("list_container_broken", problem=f"{file.name} cannot be read") from exc
+        raise refusal(
+            "list_container_broken", problem=Bilingual(f"{file.name} cannot be read", f"{file.name}无法读取")
+        ) from exc
     if len(content) > MOST_BYTES:
-        raise refusal("list_container_broken", problem=f"{file.name} has more than {MOST_BYTES} bytes")
+        raise refusal(
+            "list_container_broken",
+            problem=Bilingual(
+                f"{file.name} has more than {MOST_BYTES} bytes", f"{file.name}超过{MOST_BYTES}字节"
+            ),
+        )
     return content

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from hub.errors import TrustError
-from hub.trust import refusal
+from hub.trust import Bilingual, refusal
 from hub.trustlist.container import MOST_BYTES
 
 if TYPE_CHECKING:
@@ -87,7 +87,10 @@ class TrustListFollower:
             rows = json.loads(content)
             return {int(row["sequence"]): str(row["sha256"]) for row in rows}
         except (ValueError, TypeError, KeyError) as exc:
-            raise refusal("list_malformed", problem="the hub's list of versions cannot be read") from exc
+            raise refusal(
+                "list_malformed",
+                problem=Bilingual("the hub's list of versions cannot be read", "枢纽的版本目录无法读取"),
+            ) from exc
 
     def _get(self, url: str, most: int) -> bytes:
         content = bytearray()
@@ -96,5 +99,10 @@ class TrustListFollower:
             for chunk in response.iter_bytes():
                 content += chunk
                 if len(content) > most:
-                    raise refusal("list_container_broken", problem=f"the hub sends more than {most} bytes")
+                    raise refusal(
+                        "list_container_broken",
+                        problem=Bilingual(
+                            f"the hub sends more than {most} bytes", f"枢纽发来的内容超过{most}字节"
+                        ),
+                    )
         return bytes(content)

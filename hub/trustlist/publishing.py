@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import ValidationError
 
 from hub.clock import format_instant
-from hub.trust import describe, refusal
+from hub.trust import Bilingual, describe, refusal
 from hub.trustlist.container import sign_trust_list
 from hub.trustlist.document import Content, TrustListDocument, describe_problem
 from hub.trustlist.history import check_history
@@ -92,7 +92,10 @@ def read_draft(path: Path) -> Content:
     except YamlFileError as exc:
         raise refusal("list_malformed", problem=f"{path.name} cannot be read: {exc}") from exc
     if not isinstance(value, dict):
-        raise refusal("list_malformed", problem=f"{path.name} is no table of fields")
+        raise refusal(
+            "list_malformed",
+            problem=Bilingual(f"{path.name} is no table of fields", f"{path.name}不是字段表"),
+        )
     draft = {name: each for name, each in value.items() if name not in _PLACES}
     draft.setdefault("time_stamping_authorities", [])
     draft.setdefault("ocsp_responders", [])

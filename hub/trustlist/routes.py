@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from hub.accounts import Principal, Role
 from hub.clock import Clock
 from hub.envelope import CONTAINER_MEDIA_TYPE
-from hub.trust import refusal
+from hub.trust import Bilingual, refusal
 from hub.trustlist.archive import TrustListArchive
 from hub.trustlist.container import MOST_BYTES, SignedTrustList, describe_version
 from hub.trustlist.document import HIGHEST_SEQUENCE
@@ -97,5 +97,8 @@ async def _read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         content += chunk
         if len(content) > MOST_BYTES:
-            raise refusal("list_container_broken", problem=f"it has more than {MOST_BYTES} bytes")
+            raise refusal(
+                "list_container_broken",
+                problem=Bilingual(f"it has more than {MOST_BYTES} bytes", f"超过{MOST_BYTES}字节"),
+            )
     return bytes(content)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from hub.trust import refusal
+from hub.trust import Bilingual, refusal
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -41,11 +41,18 @@ def parse_safely(raw: bytes) -> _Element:
         TrustError: `trust.trust_list_invalid`, it is too large, no XML, or has a document type declaration.
     """
     if len(raw) > MOST_BYTES:
-        raise refusal("tsl_unreadable", problem=f"it has more than {MOST_BYTES} bytes")
+        raise refusal(
+            "tsl_unreadable",
+            problem=Bilingual(f"it has more than {MOST_BYTES} bytes", f"超过{MOST_BYTES}字节"),
+        )
     try:
         root = etree.fromstring(raw, parser=hardened_parser())
     except etree.XMLSyntaxError as exc:
-        raise refusal("tsl_unreadable", problem="it is not well-formed XML") from exc
+        raise refusal(
+            "tsl_unreadable", problem=Bilingual("it is not well-formed XML", "不是格式良好的XML")
+        ) from exc
     if root.getroottree().docinfo.internalDTD is not None:
-        raise refusal("tsl_unreadable", problem="it has a document type declaration")
+        raise refusal(
+            "tsl_unreadable", problem=Bilingual("it has a document type declaration", "含有文档类型声明")
+        )
     return root
