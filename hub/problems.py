@@ -36,6 +36,7 @@ _STATUS = {
     "adapter.system_timeout": 504,
     "log.entry_unknown": 404,
     "log.stamp_unknown": 404,
+    "log.tile_unknown": 404,
     "registry.member_unknown": 404,
     "registry.subsystem_unknown": 404,
     "registry.service_unknown": 404,

@@ -154,7 +154,11 @@ def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Princ
     @router.get("/log/checkpoint", response_class=Response)
     def checkpoint() -> Response:
         """Return the log's signed checkpoint (C2SP tlog-checkpoint); public."""
-        return Response(parts.log.checkpoint().note, media_type="text/plain; charset=utf-8")
+        return Response(
+            parts.log.checkpoint().note,
+            media_type="text/plain; charset=utf-8",
+            headers={"Cache-Control": "no-cache"},
+        )
 
     @router.get("/api/v1/log/proofs/{message_id}")
     def prove(message_id: str, caller: Annotated[Principal, Depends(authenticate)]) -> list[ProofView]:

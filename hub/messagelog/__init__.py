@@ -4,7 +4,7 @@
 Appends are durable before anybody is told; signed checkpoints and proofs let anyone check that an entry is
 there and that the log only ever grew.
 
-Source: RFC 9162 (tree and proofs), C2SP signed-note and tlog-checkpoint.
+Source: RFC 9162 (tree and proofs), C2SP signed-note, tlog-checkpoint and tlog-tiles.
 """
 
 from hub.messagelog.keys import generate_log_key, load_log_key
@@ -25,10 +25,12 @@ from hub.messagelog.notes import (
     open_checkpoint,
     open_note,
 )
+from hub.messagelog.published import PublishedTree
 from hub.messagelog.routes import stamp_routes
 from hub.messagelog.service import MessageLog
 from hub.messagelog.stamping import CheckpointStamper
 from hub.messagelog.stamps import CheckpointStamp, CheckpointStamps, WaitingCheckpoint
+from hub.messagelog.tile_routes import tile_routes
 
 __all__ = [
     "EMPTY_ROOT",
@@ -42,6 +44,7 @@ __all__ = [
     "LoggedEntry",
     "MessageLog",
     "NoteSigner",
+    "PublishedTree",
     "SignedCheckpoint",
     "VerifierKey",
     "WaitingCheckpoint",
@@ -53,6 +56,7 @@ __all__ = [
     "open_note",
     "root_of",
     "stamp_routes",
+    "tile_routes",
     "verify_consistency",
     "verify_inclusion",
 ]

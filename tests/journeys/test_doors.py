@@ -30,12 +30,14 @@ PUBLIC = {
     ("GET", "/log/checkpoints/{size}"),
     ("GET", "/log/stamps"),
     ("GET", "/log/stamps/{size}"),
+    ("GET", "/log/tile/entries/{index}"),
+    ("GET", "/log/tile/{level}/{index}"),
     ("GET", "/healthz"),
     ("GET", "/api/v1/trust-lists"),
     ("GET", "/api/v1/trust-lists/current"),
     ("GET", "/api/v1/trust-lists/{sequence}"),
 }
-"""A message's signature is its credential; anybody may look at the log's checkpoints and the trust list."""
+"""A message's signature is its credential; anybody may look at the log and the trust list."""
 
 DRAFT: dict[str, Any] = {
     "service": f"{EMPLOYMENT}/echo",
