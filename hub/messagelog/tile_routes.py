@@ -10,8 +10,9 @@ Source: C2SP tlog-tiles; RFC 9111 and RFC 8246 (caching), RFC 9110 section 12.5.
 import gzip
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
+from hub.errors import LogError
 from hub.messagelog.published import PublishedTree
 from hub.messagelog.tiles import Place, Tile
 
@@ -22,12 +23,12 @@ _FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 def tile_routes(tree: PublishedTree) -> APIRouter:
     """Make the routes under `/log/tile`."""
-    router = APIRouter(prefix="/log/tile", tags=["log"])
+    router = APIRouter(prefix="/log/tile", tags=["log"], dependencies=[Depends(_require_whole_address)])
 
     # Before the other one, which would take "entries" for a level.
     @router.get("/entries/{index:path}", response_class=Response)
     def read_bundle(index: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
-        """Return up to 256 entries, each behind its length in two bytes; compressed when asked for; public."""
+        """Return up to 256 entries, each behind its length; compressed when asked for; public."""
         bundle = tree.bundle(Place.from_path(index))
         headers = {**_FOR_GOOD, "Vary": "Accept-Encoding"}
         if _takes_gzip(accept_encoding):
@@ -43,6 +44,12 @@ def tile_routes(tree: PublishedTree) -> APIRouter:
         return Response(content, media_type=TILE_MEDIA_TYPE, headers=_FOR_GOOD)
 
     return router
+
+
+def _require_whole_address(request: Request) -> None:
+    # The router drops a line feed at the end, which would give a tile a second address.
+    if request.scope["path"].endswith("\n"):
+        raise LogError("log.tile_unknown", "this is not the address of a tile")
 
 
 def _takes_gzip(accept_encoding: str) -> bool:

@@ -281,3 +281,32 @@ def test_a_body_that_is_not_valid_is_named_by_its_field_and_not_repeated(world: 
     assert (response.status_code, response.json()["code"]) == (400, "exchange.request_invalid")
     assert "body.service" in response.json()["detail"]
     assert "personal" not in response.text
+
+
+def test_anybody_copies_the_log_as_tiles_up_to_the_last_checkpoint(world: World) -> None:
+    assert world.send(world.request().raw).status == 200
+    _origin, size, root, *_ = world.http.get(f"{world.url}/log/checkpoint").text.split("\n")
+    entries, hashes, count = [], b"", int(size)
+    for index in range(-(-count // 256)):
+        width = min(256, count - 256 * index)
+        place = f"{index:03}" if width == 256 else f"{index:03}.p/{width}"
+        bundle = world.http.get(f"{world.url}/log/tile/entries/{place}").content
+        while bundle:
+            length = int.from_bytes(bundle[:2], "big")
+            entries.append(bundle[2 : 2 + length])
+            bundle = bundle[2 + length :]
+        hashes += world.http.get(f"{world.url}/log/tile/0/{place}").content
+    leaves = [hashlib.sha256(b"\0" + entry).digest() for entry in entries]
+    assert len(leaves) == count
+    assert b"".join(leaves) == hashes
+    assert mth(leaves) == b64decode(root)
+    beyond = world.http.get(f"{world.url}/log/tile/0/900")
+    assert (beyond.status_code, beyond.json()["code"]) == (404, "log.tile_unknown")
+
+
+def mth(leaves: list[bytes]) -> bytes:
+    """Compute the root as RFC 9162 section 2.1.1 says, with nothing of the hub's."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + mth(leaves[:split]) + mth(leaves[split:])).digest()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -23,7 +24,6 @@ from hub.messagelog.merkle import Frontier, leaf_hash
 from hub.messagelog.store import NewLeaf, insert_leaves, insert_note
 from hub.messagelog.tiles import Place, Tile, encode_bundle
 from hub.problems import install_problems
-from tests.hub.messagelog.conftest import RunningLog
 from tests.hub.messagelog.test_merkle import naive_root
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy import Engine
+
+    from tests.hub.messagelog.conftest import RunningLog
 
 LARGEST = 1_000
 LEAVES = [leaf_hash(b"entry %d" % number) for number in range(LARGEST)]
@@ -175,12 +177,8 @@ def test_every_place_is_read_back(index: int, width: int) -> None:
 @given(st.text("x0129/.p", max_size=14))
 @example("x000/001")
 def test_what_is_read_as_a_place_is_its_only_address(path: str) -> None:
-    try:
-        place = Place.from_path(path)
-    except LogError as exc:
-        assert exc.code == "log.tile_unknown"
-    else:
-        assert place.to_path() == path
+    with suppress(LogError):
+        assert Place.from_path(path).to_path() == path
 
 
 def test_there_is_no_place_outside_a_level() -> None:
