@@ -45,7 +45,7 @@ from hub.messagelog import (
     PublishedTree,
     load_log_key,
     stamp_routes,
-    tile_routes,
+    tiled_log_routes,
 )
 from hub.problems import install_problems
 from hub.registry import (
@@ -295,7 +295,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
     app.include_router(stamp_routes(hub.stamps))
-    app.include_router(tile_routes(PublishedTree(hub.engine)))
+    app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:

@@ -30,7 +30,7 @@ from hub.messagelog.routes import stamp_routes
 from hub.messagelog.service import MessageLog
 from hub.messagelog.stamping import CheckpointStamper
 from hub.messagelog.stamps import CheckpointStamp, CheckpointStamps, WaitingCheckpoint
-from hub.messagelog.tile_routes import tile_routes
+from hub.messagelog.tile_routes import tiled_log_routes
 
 __all__ = [
     "EMPTY_ROOT",
@@ -56,7 +56,7 @@ __all__ = [
     "open_note",
     "root_of",
     "stamp_routes",
-    "tile_routes",
+    "tiled_log_routes",
     "verify_consistency",
     "verify_inclusion",
 ]

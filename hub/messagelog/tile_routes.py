@@ -21,7 +21,7 @@ TILE_MEDIA_TYPE = "application/octet-stream"
 _FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
-def tile_routes(tree: PublishedTree) -> APIRouter:
+def tiled_log_routes(tree: PublishedTree) -> APIRouter:
     """Make the routes under `/log/tile`."""
     router = APIRouter(prefix="/log/tile", tags=["log"], dependencies=[Depends(_require_whole_address)])
 

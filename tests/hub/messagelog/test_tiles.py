@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from hub.database import open_database
 from hub.errors import LogError
-from hub.messagelog import PublishedTree, tile_routes, verify_consistency, verify_inclusion
+from hub.messagelog import PublishedTree, tiled_log_routes, verify_consistency, verify_inclusion
 from hub.messagelog.merkle import Frontier, leaf_hash
 from hub.messagelog.store import NewLeaf, insert_leaves, insert_note
 from hub.messagelog.tiles import Place, Tile, encode_bundle
@@ -135,7 +135,7 @@ def fetcher(engine: Engine) -> Callable[[str], bytes]:
 def serve(engine: Engine) -> TestClient:
     app = FastAPI()
     install_problems(app)
-    app.include_router(tile_routes(PublishedTree(engine)))
+    app.include_router(tiled_log_routes(PublishedTree(engine)))
     return TestClient(app)
 
 
