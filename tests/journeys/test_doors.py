@@ -285,7 +285,9 @@ def test_a_body_that_is_not_valid_is_named_by_its_field_and_not_repeated(world: 
 
 def test_anybody_copies_the_log_as_tiles_up_to_the_last_checkpoint(world: World) -> None:
     assert world.send(world.request().raw).status == 200
-    _origin, size, root, *_ = world.http.get(f"{world.url}/log/checkpoint").text.split("\n")
+    checkpoint = world.http.get(f"{world.url}/log/checkpoint")
+    assert checkpoint.headers["cache-control"] == "no-cache"
+    _origin, size, root, *_ = checkpoint.text.split("\n")
     entries, hashes, count = [], b"", int(size)
     for index in range(-(-count // 256)):
         width = min(256, count - 256 * index)
