@@ -12,7 +12,7 @@ from pyhanko.sign.validation.generic_cms import validate_sig_integrity
 
 from hub.documents.signer import to_asn1
 from hub.errors import DocumentError, TrustError
-from hub.trust import verify_time_stamp
+from hub.trust import algorithms_of, stated_algorithm, verify_time_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from hub.trust import TimeStamp, ValidatedPath, Validator
-
-_STRONG = frozenset({"sha256", "sha384", "sha512"})
 
 
 def check_signature(
@@ -42,10 +40,18 @@ def check_signature(
     Raises:
         DocumentError: `document.signature_invalid`.
     """
+    if len(signed["signer_infos"]) != 1:
+        raise DocumentError("document.signature_invalid", "not one signer")
     information = signed["signer_infos"][0]
     name: str = information["digest_algorithm"]["algorithm"].native
-    if len(signed["signer_infos"]) != 1 or name not in _STRONG:
-        raise DocumentError("document.signature_invalid", "not one signer, or a weak digest")
+    row = stated_algorithm(
+        algorithms_of(signer),
+        information["signature_algorithm"].dump(),
+        information["digest_algorithm"].dump(),
+    )
+    if row is None:
+        stated = information["signature_algorithm"]["algorithm"].native
+        raise DocumentError("document.signature_invalid", f"{stated} with {name} is not allowed for this key")
     if [each["algorithm"].native for each in signed["digest_algorithms"]] != [name]:
         raise DocumentError("document.signature_invalid", "the digest algorithms are not those of the signer")
     kinds = {attribute["type"].native for attribute in information["signed_attrs"]}

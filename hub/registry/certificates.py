@@ -9,7 +9,6 @@ certificate is bound to the member by its fingerprint, and such a twin is worth 
 from __future__ import annotations
 
 import binascii
-import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +33,6 @@ USES_TO_REGISTER = frozenset({Use.ENVELOPE})
 """What certificates are registered for: the uses the hub itself decides on, message by message."""
 
 LONGEST_REASON = 200
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +122,6 @@ def key_digest(certificate: x509.Certificate) -> str:
     digest = hashes.Hash(hashes.SHA256())
     digest.update(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     return digest.finalize().hex()
-
-
-def is_fingerprint(text: str) -> bool:
-    """Tell whether `text` is written as a fingerprint is."""
-    return _FINGERPRINT.fullmatch(text) is not None
 
 
 def read_certificate(text: str, place: str) -> x509.Certificate:

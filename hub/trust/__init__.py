@@ -33,6 +33,7 @@ from hub.trust.algorithms import (
 )
 from hub.trust.bilingual import Bilingual
 from hub.trust.description import (
+    describe,
     describe_key,
     describe_signature,
     full_name,
@@ -62,7 +63,7 @@ from hub.trust.model import (
     Use,
     ValidatedPath,
 )
-from hub.trust.names import describe, member_of_certificate
+from hub.trust.names import member_of_certificate
 from hub.trust.online import OnlineRevocation
 from hub.trust.ports import RevocationSource, SigningKey, TrustLists
 from hub.trust.possession import prove_possession, require_possession

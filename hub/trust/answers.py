@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
 from hub.trust.algorithms import ANY_ALGORITHM, is_signed_by, public_key_bits, signature_problem
+from hub.trust.distinguishednames import comparable
 from hub.trust.model import AnswerKind, RevocationAnswer
-from hub.trust.names import comparable_name
 from hub.trust.reading import MALFORMED, ReadOnce, generalized_time
 from hub.trust.refusals import refusal
 from hub.trust.statements import Revocation
@@ -114,7 +114,7 @@ class ReadOcsp:
         """Tell whether the ResponderID is that of a certificate (RFC 6960 section 4.2.2.3)."""
         if self.responder_key_hash is not None:
             return self.responder_key_hash == _key_hash(certificate)
-        return self.responder_name is not None and comparable_name(self.responder_name) == comparable_name(
+        return self.responder_name is not None and comparable(self.responder_name) == comparable(
             certificate.subject
         )
 

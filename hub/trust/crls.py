@@ -24,9 +24,9 @@ from cryptography import x509
 
 from hub.clock import format_instant
 from hub.errors import TrustError
+from hub.trust.distinguishednames import comparable
 from hub.trust.lists import load_crl
 from hub.trust.model import AnswerKind, Use
-from hub.trust.names import comparable_name
 from hub.trust.ocsp import check_signer_path
 from hub.trust.statements import CLOCK_SKEW, Statement, check_covers_expired, check_times
 
@@ -143,7 +143,7 @@ def _statements(base: _List, deltas: Iterable[_List], point: _Point, question: Q
 
 def _points(question: Question) -> list[_Point]:
     """Return the certificate's distribution points, and last the one that stands for its issuer."""
-    own = comparable_name(question.certificate.issuer)
+    own = comparable(question.certificate.issuer)
     implied = _Point(frozenset({own}), frozenset(), ALL_REASONS)
     try:
         value = question.certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
@@ -166,7 +166,7 @@ def _covered(crl: ReadCrl, point: _Point, question: Question) -> frozenset[str]:
         TrustError: the scope does not cover the certificate.
     """
     scope = crl.scope
-    expected = point.issuers or {comparable_name(question.certificate.issuer)}
+    expected = point.issuers or {comparable(question.certificate.issuer)}
     if crl.issuer_name not in expected:
         raise _OtherIssuerError
     problem = ""
@@ -210,7 +210,7 @@ def _signer(crl: ReadCrl, question: Question) -> x509.Certificate:
     named = [
         each
         for each in dict.fromkeys([question.issuer, *question.supplied, *listed])
-        if comparable_name(each.subject) == crl.issuer_name
+        if comparable(each.subject) == crl.issuer_name
     ]
     name = crl.issuer.rfc4514_string()
     if not named:
@@ -272,15 +272,15 @@ def _names(
 ) -> frozenset[object]:
     """Return a distribution point's names in comparable form; a relative one hangs below its CRL's issuer."""
     if relative is not None:
-        return frozenset({(*issuer, *comparable_name(x509.Name([relative])))})
+        return frozenset({(*issuer, *comparable(x509.Name([relative])))})
     names = full or ()
     return frozenset(
-        comparable_name(each.value) if isinstance(each, x509.DirectoryName) else each for each in names
+        comparable(each.value) if isinstance(each, x509.DirectoryName) else each for each in names
     )
 
 
 def _directory_names(names: Iterable[x509.GeneralName]) -> frozenset[_ComparableName]:
-    return frozenset(comparable_name(each.value) for each in names if isinstance(each, x509.DirectoryName))
+    return frozenset(comparable(each.value) for each in names if isinstance(each, x509.DirectoryName))
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -10,6 +10,7 @@ Source: RFC 5280 section 7.1; RFC 4518 section 2 (how strings are prepared befor
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ _NOT_SEEN = frozenset(map(chr, [*range(0xFE00, 0xFE10), 0x034F, 0x1806, 0xFFFC])
 """What is mapped to nothing although it counts as printable: variation selectors and the like."""
 
 
+@lru_cache(maxsize=4096)
 def comparable(name: x509.Name) -> ComparableName:
-    """Return a name in the form in which it is compared."""
+    """Return a name in the form in which it is compared; the same few are met again and again."""
     return tuple(
         frozenset((attribute.oid.dotted_string, _prepare(attribute.value)) for attribute in relative)
         for relative in name.rdns

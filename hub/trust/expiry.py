@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import hashes
 
 from hub.clock import format_instant
-from hub.trust.names import describe
+from hub.trust.description import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -24,9 +24,9 @@ from cryptography import x509
 from hub.errors import TrustError
 from hub.trust.answers import load_ocsp
 from hub.trust.crls import believe_crls
+from hub.trust.description import describe
 from hub.trust.lists import load_crl
 from hub.trust.model import AnswerKind, RevocationPolicy, Use
-from hub.trust.names import describe
 from hub.trust.ocsp import believe_ocsp
 from hub.trust.online import LONGEST_AGE
 from hub.trust.reading import MALFORMED

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from hub.trust.algorithms import ANY_ALGORITHM, is_signed_by, signature_problem
+from hub.trust.distinguishednames import comparable
 from hub.trust.model import AnswerKind, RevocationAnswer
-from hub.trust.names import comparable_name
 from hub.trust.reading import MALFORMED, ReadOnce, generalized_time
 from hub.trust.refusals import refusal
 from hub.trust.statements import Revocation
@@ -48,7 +48,7 @@ class ReadCrl:
         try:
             self._crl = x509.load_der_x509_crl(der)
             self.issuer = self._crl.issuer
-            self.issuer_name = comparable_name(self._crl.issuer)
+            self.issuer_name = comparable(self._crl.issuer)
             self.this_update = self._crl.last_update_utc
             next_update = self._crl.next_update_utc
             self.weak_algorithm = signature_problem(self._crl, allowed=ANY_ALGORITHM)
@@ -96,7 +96,7 @@ class ReadCrl:
                 return self._index.get((self.issuer_name, certificate.serial_number))
             found = self._crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
             return _revocation(found) if found else None
-        return self._index.get((comparable_name(certificate.issuer), certificate.serial_number))
+        return self._index.get((comparable(certificate.issuer), certificate.serial_number))
 
     @cached_property
     def unknown_critical_in_entries(self) -> str:
@@ -122,7 +122,7 @@ class ReadCrl:
             for each in entry.extensions:
                 if isinstance(each.value, x509.CertificateIssuer):
                     names = each.value.get_values_for_type(x509.DirectoryName)
-                    issuer = comparable_name(names[0]) if names else ()
+                    issuer = comparable(names[0]) if names else ()
             found[issuer, entry.serial_number] = _revocation(entry)
         return found
 

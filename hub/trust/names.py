@@ -6,20 +6,10 @@ Source: ETSI EN 319 412-1 clause 5.1.4 (the legal person semantics identifier in
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
-
 from cryptography import x509
 
 from hub.identifiers import MemberId, is_uscc
-from hub.trust.description import describe
-from hub.trust.distinguishednames import comparable
 from hub.trust.refusals import refusal
-
-if TYPE_CHECKING:
-    from hub.trust.distinguishednames import ComparableName
-
-__all__ = ["comparable_name", "describe", "member_of_certificate"]
 
 _LEGAL_PERSON = "NTRCN-"
 """National trade register, China: what follows is a unified social credit code."""
@@ -42,12 +32,3 @@ def member_of_certificate(certificate: x509.Certificate) -> MemberId:
     if value != f"{_LEGAL_PERSON}{code}" or not is_uscc(code):
         raise refusal("member_malformed", certificate)
     return MemberId(code)
-
-
-@lru_cache(maxsize=4096)
-def comparable_name(name: x509.Name) -> ComparableName:
-    """Return a name in the form in which it is compared, for names that are met again and again.
-
-    Source: RFC 5280 section 7.1.
-    """
-    return comparable(name)

@@ -21,8 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hub.clock import format_instant
 from hub.errors import TrustError
 from hub.trust.answers import load_ocsp
+from hub.trust.distinguishednames import comparable
 from hub.trust.model import AnswerKind, Use
-from hub.trust.names import comparable_name
 from hub.trust.statements import (
     CLOCK_SKEW,
     Statement,
@@ -165,7 +165,7 @@ def check_signer_path(
 
 @lru_cache(maxsize=1024)
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if comparable_name(certificate.issuer) != comparable_name(issuer.subject):
+    if comparable(certificate.issuer) != comparable(issuer.subject):
         return False
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from hub.trust.answers import ocsp_answer
+from hub.trust.distinguishednames import comparable
 from hub.trust.lists import crl_answer, load_crl
-from hub.trust.names import comparable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,12 +80,10 @@ def crl_issuers(certificate: x509.Certificate) -> frozenset[object]:
 
     Source: RFC 5280 section 4.2.1.13: its issuer, and each cRLIssuer of its distribution points.
     """
-    names = {comparable_name(certificate.issuer)}
+    names = {comparable(certificate.issuer)}
     for point in distribution_points(certificate):
         names |= {
-            comparable_name(each.value)
-            for each in point.crl_issuer or ()
-            if isinstance(each, x509.DirectoryName)
+            comparable(each.value) for each in point.crl_issuer or () if isinstance(each, x509.DirectoryName)
         }
     return frozenset(names)
 

@@ -97,14 +97,6 @@ def answer_to_json(answer: RevocationAnswer, certificate: x509.Certificate) -> d
     }
 
 
-def is_about(answer: RevocationAnswer, certificate: x509.Certificate) -> bool:
-    """Tell whether a revocation answer speaks about a certificate."""
-    if answer.kind is AnswerKind.CRL:
-        return x509.load_der_x509_crl(answer.der).issuer == certificate.issuer
-    responses = ocsp.load_der_ocsp_response(answer.der).responses
-    return any(each.serial_number == certificate.serial_number for each in responses)
-
-
 def _certificate(one: ExplainedCertificate) -> dict[str, Any]:
     certificate = one.certificate
     days = [format_instant(each) for each in validity_of(certificate) or ()] or ["", ""]

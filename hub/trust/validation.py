@@ -122,6 +122,9 @@ class Validator:
         if judged_at not in {None, at}:
             # Whoever asks later about then must hear what was published since, so nothing remembered serves.
             return self._decide(self._question(chain, use, at, stapled, judged_at))
+        if stapled:
+            # What came along may say what nobody knew when the result was remembered.
+            return self._decide(self._question(chain, use, at, stapled, at))
         key = (use, chain[0])
         kept = self._remembered(key, at)
         if kept:
@@ -130,7 +133,7 @@ class Validator:
             kept = self._remembered(key, at)
             if kept:
                 return kept
-            question = self._question(chain, use, at, stapled, at)
+            question = self._question(chain, use, at, (), at)
             return self._remember(key, question.listed.trust_list, self._decide(question))
 
     def known(self, chain: Sequence[x509.Certificate], *, use: Use, at: datetime) -> ValidatedPath | None:
