@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 
-from hub.trust import AnswerKind, ListedService, OnlineRevocation, RevocationAnswer, RevocationPolicy
+from hub.errors import TrustError
+from hub.trust import (
+    AnswerKind,
+    ListedService,
+    OnlineRevocation,
+    RevocationAnswer,
+    RevocationPolicy,
+    Use,
+    Validator,
+)
 from tests.hub.trust.revocationworld import OCSP_PATH, World, make_world, responding
 from tests.responders import Services, answer
 
@@ -173,6 +182,14 @@ class TestStapled:
 
     def test_revoke(self, world: World) -> None:
         assert world.refused(stapled=[told(world, status=REVOKED), told(world)]) == "revoked"
+
+    def test_revoke_what_is_remembered_as_good(self, world: World) -> None:
+        validator = Validator(world.trust_list(RevocationPolicy.EITHER), world.source)
+        chain = (world.leaf.certificate, world.pki.ca.certificate)
+        validator.validate(chain, use=Use.ENVELOPE, at=world.at)
+        with pytest.raises(TrustError) as refused:
+            validator.validate(chain, use=Use.ENVELOPE, at=world.at, stapled=[told(world, status=REVOKED)])
+        assert refused.value.code == "trust.certificate_revoked"
 
     def test_do_not_hide_a_newer_answer_that_is_remembered(self, world: World) -> None:
         world.pki.serve(OCSP_PATH, responding(world, status=REVOKED, begin=timedelta(0)))
