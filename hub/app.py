@@ -41,7 +41,6 @@ from hub.messagelog import (
     CheckpointStamper,
     CheckpointStamps,
     MessageLog,
-    NoteSigner,
     PublishedTree,
     load_log_key,
     stamp_routes,
@@ -57,6 +56,7 @@ from hub.registry import (
     plan_own_roll_over,
     registry_routes,
 )
+from hub.tlog import NoteSigner
 from hub.trust import (
     OnlineRevocation,
     RevocationRefresher,
@@ -68,6 +68,7 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
+from hub.vault import Vault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -105,6 +106,7 @@ class Hub:
     checkpoint_seconds: int
     pipeline: Pipeline
     desk: EvidenceDesk
+    vault: Vault
     archive: Archive
     courier: Courier
     registry_file: Path | None
@@ -151,7 +153,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
     trust_lists = _open_trust_lists(settings, TableStore(engine, writer), clock)
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
-    archive = Archive(engine)
+    vault = Vault(engine)
+    archive = Archive(engine, vault)
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
     policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
@@ -182,7 +185,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         contracts=contracts,
         validator=validator,
         courier=OwnCourier(own_services, party, clock, beyond=courier),
-        recorder=Recorder(log=log, writer=writer, party=party, clock=clock),
+        recorder=Recorder(log=log, vault=vault, writer=writer, party=party, clock=clock),
         clock=clock,
         limits=Limits(),
         own_services=own_services,
@@ -221,6 +224,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
         desk=desk,
+        vault=vault,
         archive=archive,
         courier=courier,
         registry_file=settings.registry,

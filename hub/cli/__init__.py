@@ -34,6 +34,7 @@ def main() -> None:
         certificates,
         evidence,
         keys,
+        log,
         messages,
         rollover,
         serving,
@@ -52,7 +53,7 @@ def main() -> None:
     app.add_typer(administration.accounts, name="accounts")
     administration.registry.add_typer(certificates.app, name="certificates")
     app.add_typer(administration.registry, name="registry")
-    app.add_typer(administration.log, name="log")
+    app.add_typer(log.app, name="log")
     app.add_typer(trust.app, name="trust")
     try:
         app()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`heliograph accounts`, `registry` and `log`: done beside the database, by who may read the settings."""
+"""`heliograph accounts` and `registry`: done beside the database, by who may read the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 accounts = typer.Typer(help="Access tokens for people and systems.", no_args_is_help=True)
 registry = typer.Typer(help="Members, services and access rights.", no_args_is_help=True)
-log = typer.Typer(help="The message log.", no_args_is_help=True)
 
 Config = Annotated[Path | None, typer.Option(help="The hub's YAML file; see docs/configuration.md.")]
 
@@ -97,51 +96,3 @@ def apply_registry(
     with beside_hub(config) as hub:
         changes = hub.registry.apply(load_registry_file(file), by="command line")
     typer.echo(f"{len(changes)} changes applied.")
-
-
-@log.command("stamps")
-def list_stamps(
-    most: Annotated[int, typer.Option(help="How many at most, the latest first.")] = 20,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the time stamps of the log's checkpoints, and the checkpoints that wait for one.
-
-    Example: heliograph log stamps
-    """
-    from hub.clock import format_instant
-
-    with beside_hub(config) as hub:
-        waiting = [{"size": each.size, "since": format_instant(each.since)} for each in hub.stamps.waiting()]
-        stamped = [
-            {
-                "size": each.size,
-                "stamped_at": format_instant(each.stamped_at),
-                "authority": each.authority,
-            }
-            for each in hub.stamps.last_stamps(most)
-        ]
-    if as_json:
-        print_json({"waiting": waiting, "stamped": stamped})
-        return
-    for row in waiting:
-        typer.echo(f"{row['size']:>10}  waits since {row['since']}")
-    for row in stamped:
-        typer.echo(f"{row['size']:>10}  {row['stamped_at']}  {row['authority']}")
-    if not waiting and not stamped:
-        typer.echo("No checkpoint was signed yet. 尚未签署检查点。")
-
-
-@log.command()
-def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Compute the whole log again from its entries and compare it with everything stored and signed.
-
-    Example: heliograph log check
-    """
-    with beside_hub(config) as hub:
-        size = hub.log.check()
-        checkpoint = hub.log.checkpoint()
-    if as_json:
-        print_json({"size": size, "checkpoint": checkpoint.note})
-    else:
-        typer.echo(f"The log holds {size} entries, and all are as they were signed.\n\n{checkpoint.note}")

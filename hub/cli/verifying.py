@@ -58,7 +58,8 @@ def verify(
     """
     from hub.clock import SystemClock
     from hub.errors import Language
-    from hub.evidence.verification import render_report, report_to_json, verify_file
+    from hub.evidence.verification import verify_file
+    from hub.verifier import render_report, report_to_json
 
     trust_lists = chosen_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
     now = _utc(at) if at else SystemClock().now()

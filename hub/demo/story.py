@@ -28,9 +28,10 @@ from hub.demo.preparation import (
 )
 from hub.demo.processes import Program, all_running, wait_for_file, wait_for_http
 from hub.errors import Language, ReportedFaultError
-from hub.evidence.verification import render_report, report_to_json, verify_file
+from hub.evidence.verification import verify_file
 from hub.trust import AnswerKind, OnlineRevocation, Use, Validator
 from hub.trustlist import read_pinned, read_trust_lists
+from hub.verifier import render_report, report_to_json
 
 if TYPE_CHECKING:
     from hub.trust import VerificationReport

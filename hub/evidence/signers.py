@@ -14,10 +14,14 @@ from cryptography import x509
 from hub.documents import seal_signer
 from hub.envelope import open_envelope, verify_signature
 from hub.errors import EnvelopeError, TrustError
-from hub.evidence.foreign import ProofKind, read_manifests, unpack
-from hub.evidence.foreign_signature import verify_foreign_cades
-from hub.evidence.verification import has_header_member
 from hub.trust import HeldRevocation, Use
+from hub.verifier import (
+    ProofKind,
+    has_header_member,
+    read_manifests,
+    unpack,
+    verify_foreign_cades,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime

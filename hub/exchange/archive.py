@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hub.exchange.model import ExchangeRecord
     from hub.identifiers import MessageId, SubsystemId
+    from hub.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Archive:
     """Exchanges and kept containers, read only."""
 
     engine: Engine
+    vault: Vault
 
     def exchange(self, message_id: MessageId) -> ExchangeRecord:
         """Return the exchange of a message.
@@ -56,5 +58,4 @@ class Archive:
         Raises:
             ExchangeError: `message_unknown`.
         """
-        with self.engine.connect() as connection:
-            return store.read_container(connection, sha256)
+        return self.vault.read(sha256)

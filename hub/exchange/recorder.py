@@ -42,7 +42,7 @@ from hub.exchange.model import (
     advance,
 )
 from hub.findings import logged
-from hub.messagelog import Entry, EntryEvent
+from hub.tlog import Entry, EntryEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.database import Writer
     from hub.envelope import Envelope, Party
-    from hub.messagelog import LogPosition, MessageLog
+    from hub.messagelog import MessageLog
+    from hub.tlog import LogPosition
+    from hub.vault import Vault
 
 EARLIER_RECEIPT_NAME = "receipt.asice"
 _REPLAYS = {"exchange.duplicate_message", "exchange.id_reused", "exchange.in_progress"}
@@ -64,6 +66,7 @@ class Recorder:
     """Logs, keeps and signs for the hub."""
 
     log: MessageLog
+    vault: Vault
     writer: Writer
     party: Party
     clock: Clock
@@ -77,7 +80,7 @@ class Recorder:
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
-            store.begin(connection, stage.request, stage.received_at)
+            self._begin(connection, stage)
             position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
             return self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
 
@@ -92,6 +95,7 @@ class Recorder:
             receipt = self._receipt(
                 stage.request, ReceiptStatus.PROCESSED, position, now, answer=stage.answer
             )
+            self._keep(connection, stage.answer, receipt)
             store.conclude(
                 connection,
                 stage.request.header.id,
@@ -142,6 +146,7 @@ class Recorder:
         else:
             fault = self._fault(stage, error, now)
         receipt = self._receipt(request, ReceiptStatus.REFUSED, position, now, answer=fault, code=error.code)
+        self._keep(connection, fault, receipt)
         store.conclude(
             connection,
             request.header.id,
@@ -158,8 +163,16 @@ class Recorder:
         is_same = known is not None and known.request_sha256 == stage.request.container_sha256
         if known is not None and not (is_same and known.state is ExchangeState.REFUSED):
             return False
-        store.begin(connection, stage.request, stage.received_at)
+        self._begin(connection, stage)
         return True
+
+    def _begin(self, connection: Connection, stage: Identified) -> None:
+        if store.begin(connection, stage.request, stage.received_at):
+            self._keep(connection, stage.request)
+
+    def _keep(self, connection: Connection, *envelopes: Envelope) -> None:
+        for envelope in envelopes:
+            self.vault.keep(connection, envelope)
 
     def _refuse_replay(
         self, connection: Connection, stage: Identified, error: HubError, now: datetime
@@ -173,7 +186,7 @@ class Recorder:
             and known.receipt_sha256 is not None
             and known.request_sha256 == stage.request.container_sha256
         ):
-            earlier = store.read_container(connection, known.receipt_sha256)
+            earlier = self.vault.read(known.receipt_sha256, connection)
         attached = () if earlier is None else (Payload(EARLIER_RECEIPT_NAME, CONTAINER_MEDIA_TYPE, earlier),)
         fault = reply_to(
             stage.request,

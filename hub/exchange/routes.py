@@ -21,8 +21,9 @@ from hub.exchange.delivery import RECEIPT_HEADER
 from hub.exchange.model import ExchangeRecord
 from hub.exchange.pipeline import Pipeline
 from hub.identifiers import MessageId, is_message_id
-from hub.messagelog import LoggedEntry, MessageLog
+from hub.messagelog import MessageLog
 from hub.problems import require, status_of
+from hub.tlog import LoggedEntry
 
 
 class ExchangeView(BaseModel):

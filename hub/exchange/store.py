@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges and their containers; the only module that touches these tables.
+"""Exchanges; the only module that touches their table.
 
-Containers are kept by their digest. An exchange row holds the present state; its history is the message log.
+A row holds the present state; the containers are in the vault, and the history is the message log.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ from sqlalchemy import (
     Connection,
     Index,
     Integer,
-    LargeBinary,
     String,
     Table,
     bindparam,
     insert,
     select,
-    text,
     update,
 )
 
@@ -57,26 +55,16 @@ _exchanges = Table(
     Index("exchanges_by_arrival", "received_at"),
 )
 
-_containers = Table(
-    "containers",
-    metadata,
-    Column("sha256", String(64), primary_key=True),
-    Column("content", LargeBinary, nullable=False),
-)
-
 # The statements every message needs are built once; building them anew took longer than running them.
 _FIND = select(_exchanges).where(_exchanges.c.message_id == bindparam("wanted"))
 _BEGIN = insert(_exchanges)
 _CONCLUDE = update(_exchanges).where(_exchanges.c.message_id == bindparam("concluded"))
-_KEEP = text(
-    "INSERT INTO containers (sha256, content) VALUES (:sha256, :content) ON CONFLICT (sha256) DO NOTHING"
-).bindparams(bindparam("content", type_=LargeBinary))
 
 
-def begin(connection: Connection, request: Envelope, received_at: datetime) -> None:
+def begin(connection: Connection, request: Envelope, received_at: datetime) -> bool:
     """Enter an exchange as in progress, or refuse the message as one that was here before.
 
-    A first try that was refused does not stand in the way of a second.
+    A first try that was refused does not stand in the way of a second. Returns whether this is the first.
 
     Raises:
         ExchangeError: `id_reused`, `duplicate_message` or `in_progress`.
@@ -84,7 +72,6 @@ def begin(connection: Connection, request: Envelope, received_at: datetime) -> N
     header = request.header
     known = find(connection, header.id)
     if known is None:
-        keep_container(connection, request)
         connection.execute(
             _BEGIN,
             {
@@ -99,7 +86,7 @@ def begin(connection: Connection, request: Envelope, received_at: datetime) -> N
                 "request_sha256": request.container_sha256,
             },
         )
-        return
+        return True
     if known.request_sha256 != request.container_sha256:
         raise ExchangeError("exchange.id_reused", header.id)
     if known.state is ExchangeState.PROCESSED:
@@ -116,6 +103,7 @@ def begin(connection: Connection, request: Envelope, received_at: datetime) -> N
             attempts=known.attempts + 1,
         )
     )
+    return False
 
 
 def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
@@ -128,10 +116,7 @@ def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
     answer: Envelope | None,
     receipt: Envelope,
 ) -> None:
-    """Enter how an exchange ended, with the containers that say so."""
-    for envelope in (answer, receipt):
-        if envelope is not None:
-            keep_container(connection, envelope)
+    """Enter how an exchange ended, and the digests of the containers that say so."""
     connection.execute(
         _CONCLUDE,
         {
@@ -153,11 +138,6 @@ def release_interrupted(connection: Connection) -> int:
         .values(state=ExchangeState.REFUSED.value, code="exchange.internal")
     )
     return result.rowcount
-
-
-def keep_container(connection: Connection, envelope: Envelope) -> None:
-    """Keep a container by its digest; keeping it twice changes nothing."""
-    connection.execute(_KEEP, {"sha256": envelope.container_sha256, "content": envelope.raw})
 
 
 def find(connection: Connection, message_id: MessageId) -> ExchangeRecord | None:
@@ -182,20 +162,6 @@ def list_latest(connection: Connection, most: int, party: SubsystemId | None) ->
     if party is not None:
         wanted = wanted.where((_exchanges.c.sender == party) | (_exchanges.c.recipient == party))
     return [_record(row) for row in connection.execute(wanted)]
-
-
-def read_container(connection: Connection, sha256: str) -> bytes:
-    """Return a kept container.
-
-    Raises:
-        ExchangeError: `message_unknown`.
-    """
-    content: bytes | None = connection.scalar(
-        select(_containers.c.content).where(_containers.c.sha256 == sha256)
-    )
-    if content is None:
-        raise ExchangeError("exchange.message_unknown", sha256)
-    return content
 
 
 def _record(row: Row[tuple[object, ...]]) -> ExchangeRecord:

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event
 
 from hub.messagelog import store
-from hub.messagelog.merkle import leaf_hash
-from hub.messagelog.model import LogPosition
+from hub.tlog import LogPosition, leaf_hash
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from hub.identifiers import MessageId
-    from hub.messagelog.merkle import Frontier, Subtree
+    from hub.tlog import Frontier, Subtree
 
 
 class Batch:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from hub.errors import LogError
 from hub.messagelog import store
-from hub.messagelog.merkle import leaf_hash
 from hub.messagelog.stamps import read_largest
-from hub.messagelog.tiles import encode_bundle
+from hub.tlog import encode_bundle, leaf_hash
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from hub.messagelog.tiles import Place, Tile
+    from hub.tlog import Place, Tile
 
 
 class PublishedTree:

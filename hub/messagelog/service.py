@@ -6,11 +6,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub.errors import LogError
-from hub.messagelog import merkle, store
+from hub.messagelog import store
 from hub.messagelog.batch import OpenBatches
-from hub.messagelog.merkle import Frontier, Span, Subtree
-from hub.messagelog.model import message_id_in
-from hub.messagelog.notes import Checkpoint, NoteSigner, SignedCheckpoint, VerifierKey, open_checkpoint
+from hub.tlog import (
+    Checkpoint,
+    Frontier,
+    NoteSigner,
+    SignedCheckpoint,
+    Span,
+    Subtree,
+    VerifierKey,
+    consistency_spans,
+    inclusion_spans,
+    leaf_hash,
+    message_id_in,
+    open_checkpoint,
+    prove,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +31,7 @@ if TYPE_CHECKING:
 
     from hub.database import Writer
     from hub.identifiers import MessageId
-    from hub.messagelog.model import Entry, LoggedEntry, LogPosition
+    from hub.tlog import Entry, LoggedEntry, LogPosition
 
 _ENTRIES_AT_A_TIME = 2_000
 
@@ -108,7 +120,7 @@ class MessageLog:
 
         Source: RFC 9162 section 2.1.3.1.
         """
-        return self._prove(merkle.inclusion_spans(index, size), size)
+        return self._prove(inclusion_spans(index, size), size)
 
     def consistency_proof(self, old: int, new: int) -> tuple[bytes, ...]:
         """Prove that the tree of the first `new` entries starts with that of the first `old`.
@@ -118,7 +130,7 @@ class MessageLog:
 
         Source: RFC 9162 section 2.1.4.1.
         """
-        return self._prove(merkle.consistency_spans(old, new), new)
+        return self._prove(consistency_spans(old, new), new)
 
     def last_checkpoint(self) -> SignedCheckpoint | None:
         """Return the checkpoint signed last, or None when there is none yet.
@@ -173,7 +185,7 @@ class MessageLog:
             if size > self._known_size:
                 raise LogError("log.entry_unknown", f"the log has not {size} entries yet")
             hashes = store.read_hashes(connection, (each for span in spans for each in span.subtrees()))
-        return merkle.prove(spans, hashes.__getitem__)
+        return prove(spans, hashes.__getitem__)
 
     def _read_last(self, connection: Connection) -> SignedCheckpoint | None:
         note = store.read_last_note(connection)
@@ -237,7 +249,7 @@ def _replay(connection: Connection, frontier: Frontier, size: int, roots: Mappin
 def _require_sound(new: store.NewLeaf, index: int) -> None:
     if new.leaf_index != index:
         raise LogError("log.corrupt", f"entry {index} is missing")
-    if new.leaf_hash != merkle.leaf_hash(new.leaf) or new.message_id != message_id_in(new.leaf):
+    if new.leaf_hash != leaf_hash(new.leaf) or new.message_id != message_id_in(new.leaf):
         raise LogError("log.corrupt", f"entry {index} was changed")
 
 
@@ -248,5 +260,5 @@ def _require_root(frontier: Frontier, roots: Mapping[int, bytes]) -> None:
 
 
 def _require_intact(logged: LoggedEntry) -> None:
-    if merkle.leaf_hash(logged.entry.to_bytes()) != logged.position.leaf_hash:
+    if leaf_hash(logged.entry.to_bytes()) != logged.position.leaf_hash:
         raise LogError("log.corrupt", f"entry {logged.position.index} was changed")

@@ -23,8 +23,7 @@ from sqlalchemy import (
 
 from hub.database import keep_append_only, metadata
 from hub.errors import LogError
-from hub.messagelog.merkle import Frontier, Span, Subtree
-from hub.messagelog.model import Entry, LoggedEntry, LogPosition
+from hub.tlog import Entry, Frontier, LoggedEntry, LogPosition, Span, Subtree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

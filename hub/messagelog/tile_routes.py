@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from hub.errors import LogError
 from hub.messagelog.published import PublishedTree
-from hub.messagelog.tiles import Place, Tile
+from hub.tlog import Place, Tile
 
 TILE_MEDIA_TYPE = "application/octet-stream"
 # A tile never changes; a partial one keeps its own address when the tree has grown past it.

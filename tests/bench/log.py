@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from hub.clock import SystemClock
 from hub.database import Writer, open_database
 from hub.identifiers import new_message_id
-from hub.messagelog import Entry, EntryEvent, MessageLog, NoteSigner, generate_log_key
+from hub.messagelog import MessageLog, generate_log_key
+from hub.tlog import Entry, EntryEvent, NoteSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from hub.messagelog import LogPosition
+    from hub.tlog import LogPosition
 
 _CALLERS = 64
 _ENTRIES = 20_000

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from hub.demo.preparation import HUB_MEMBER
 from hub.envelope import ReceiptStatus, refer_to
 from hub.errors import Language, error_kinds
-from hub.messagelog import EntryEvent
 from hub.problems import status_of
+from hub.tlog import EntryEvent
 
 if TYPE_CHECKING:
     from hub.envelope import Envelope, Fault

@@ -28,8 +28,8 @@ from hub.envelope import (
 )
 from hub.errors import Culprit
 from hub.identifiers import SubsystemId
-from hub.messagelog import EntryEvent
 from hub.registry import Member, MemberStatus
+from hub.tlog import EntryEvent
 from tests.journeys.departments import ABSENT, BROKEN, EMPLOYMENT, LABOUR_ECHO, REGISTER
 from tests.journeys.refusals import refused, require_fault, require_refusal_receipt
 from tests.journeys.world import echo_service

@@ -19,8 +19,8 @@ import pytest
 from adapters.simulators.pki import make_development_pki, serve
 from hub.app import build_hub
 from hub.envelope import Kind
-from hub.messagelog import EntryEvent
 from hub.settings import load_settings
+from hub.tlog import EntryEvent
 from tests.journeys.departments import make_departments
 from tests.journeys.refusals import refused, require_fault
 from tests.journeys.serving import serving

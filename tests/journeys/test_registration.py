@@ -14,8 +14,8 @@ from hub.custody import load_signing_key
 from hub.demo.preparation import FUND, HUB_MEMBER, LABOUR_BUREAU
 from hub.envelope import Kind, ReceiptStatus
 from hub.identifiers import MemberId, new_message_id
-from hub.messagelog import EntryEvent
 from hub.registry import RegisteredCertificate
+from hub.tlog import EntryEvent
 from hub.trust import prove_possession
 from tests.journeys.certificates import OWN, fingerprint, registration, withdrawal
 from tests.journeys.departments import EMPLOYMENT, FEDERATION_ECHO, REGISTER

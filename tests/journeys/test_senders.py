@@ -15,8 +15,8 @@ from hub.envelope import Kind, ReceiptStatus, open_envelope, read_receipt, refer
 from hub.errors import Culprit
 from hub.exchange import EARLIER_RECEIPT_NAME
 from hub.identifiers import MemberId
-from hub.messagelog import EntryEvent
 from hub.registry import Member, MemberStatus
+from hub.tlog import EntryEvent
 from tests.journeys.departments import EMPLOYMENT, FEDERATION_ECHO, LABOUR_ECHO
 from tests.journeys.refusals import refused, require_fault, require_refusal_receipt
 

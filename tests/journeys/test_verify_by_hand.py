@@ -34,11 +34,11 @@ from hub.envelope import (
 )
 from hub.envelope.zipform import write_zip
 from hub.identifiers import SubsystemId
-from hub.messagelog import Checkpoint, NoteSigner
+from hub.tlog import Checkpoint, NoteSigner
 from hub.trust import OnlineRevocation, TimeStampAuthority, TimeStampClient, Validator
 from tests.hub.documents.conftest import NOTICE, open_sealer, read_example
 from tests.hub.envelope.signers import EMPLOYMENT
-from tests.hub.evidence.stored import now, sealed_request, store_revocation
+from tests.hub.verifier.stored import now, sealed_request, store_revocation
 
 if TYPE_CHECKING:
     from tests.pki import ServedPki

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from hub.demo.preparation import Prepared
     from hub.envelope import Fault, Receipt
     from hub.identifiers import ContractId, ServiceId, SubsystemId
-    from hub.messagelog import Entry
+    from hub.tlog import Entry
     from tests.journeys.departments import Departments
     from tests.pki import ServedPki
 

@@ -22,7 +22,7 @@ from hub.cli import main
 from hub.documents import typeset_proof
 from hub.errors import Language, error_kinds
 from tests.hub.documents.conftest import open_sealer, read_example
-from tests.hub.evidence.stored import sealed_request
+from tests.hub.verifier.stored import sealed_request
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ from hub.clock import SystemClock
 from hub.demo.preparation import FUND, DemoFolder, prepare
 from hub.envelope import Kind, Party, Payload, open_envelope, read_fault, reply_to, seal_envelope
 from hub.exchange import ExchangeState, release_interrupted
-from hub.messagelog import EntryEvent
 from hub.registry import load_registry_file
 from hub.settings import load_settings
+from hub.tlog import EntryEvent
 from tests.hub.envelope.signers import header_for
 from tests.journeys.departments import ECHO, EMPLOYMENT, LABOUR_ECHO
 from tests.journeys.world import echo_right, echo_service

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.database import Writer, open_database
 from hub.identifiers import MessageId, new_message_id
-from hub.messagelog import Entry, EntryEvent, LogPosition, MessageLog, NoteSigner
+from hub.messagelog import MessageLog
+from hub.tlog import Entry, EntryEvent, LogPosition, NoteSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

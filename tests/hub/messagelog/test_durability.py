@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hub.messagelog import verify_consistency
+from hub.tlog import verify_consistency
 
 if TYPE_CHECKING:
     from tests.hub.messagelog.conftest import RunningLog
@@ -20,7 +20,8 @@ APPENDING = """
 import sys, threading
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.database import Writer, open_database
-from hub.messagelog import MessageLog, NoteSigner
+from hub.messagelog import MessageLog
+from hub.tlog import NoteSigner
 from tests.hub.messagelog.conftest import ORIGIN, an_entry
 
 engine = open_database(sys.argv[1])

@@ -14,10 +14,10 @@ from sqlalchemy.exc import IntegrityError
 from hub.database import Writer, open_database
 from hub.errors import LogError
 from hub.identifiers import new_message_id
-from hub.messagelog import (
+from hub.messagelog import MessageLog
+from hub.tlog import (
     EMPTY_ROOT,
     LogPosition,
-    MessageLog,
     NoteSigner,
     leaf_hash,
     open_checkpoint,

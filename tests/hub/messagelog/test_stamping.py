@@ -21,8 +21,9 @@ from sqlalchemy.exc import IntegrityError
 from hub.alarms import Alarm, Alarms
 from hub.clock import FixedClock
 from hub.errors import LogError
-from hub.messagelog import CheckpointStamper, CheckpointStamps, stamp_routes, verify_consistency
+from hub.messagelog import CheckpointStamper, CheckpointStamps, stamp_routes
 from hub.problems import install_problems
+from hub.tlog import verify_consistency
 from hub.trust import (
     OnlineRevocation,
     TimeStampAuthority,

@@ -19,12 +19,11 @@ from sqlalchemy import text
 
 from hub.database import open_database
 from hub.errors import LogError
-from hub.messagelog import PublishedTree, tiled_log_routes, verify_consistency, verify_inclusion
-from hub.messagelog.merkle import Frontier, leaf_hash
+from hub.messagelog import PublishedTree, tiled_log_routes
 from hub.messagelog.store import NewLeaf, insert_leaves, insert_note
-from hub.messagelog.tiles import Place, Tile, encode_bundle
 from hub.problems import install_problems
-from tests.hub.messagelog.test_merkle import naive_root
+from hub.tlog import Frontier, Place, Tile, encode_bundle, leaf_hash, verify_consistency, verify_inclusion
+from tests.hub.tlog.test_merkle import naive_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -28,7 +28,7 @@ from hub.evidence.verification import verify_file
 from hub.identifiers import MemberId
 from hub.trust import Authority, OnlineRevocation, RevocationPolicy, TrustList, Use, Validator
 from hub.trustlist import read_pinned, read_trust_lists
-from tests.hub.evidence.stored import sealed_request, store_revocation
+from tests.hub.verifier.stored import sealed_request, store_revocation
 from tests.pki import free_port
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from hub.trustlist import (
     sign_trust_list,
 )
 from tests.hub.documents.conftest import NOTICE, open_sealer, read_example
-from tests.hub.evidence.stored import now, sealed_request, store_revocation
+from tests.hub.verifier.stored import now, sealed_request, store_revocation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.errors import LogError
-from hub.messagelog import Checkpoint, NoteSigner, VerifierKey, open_checkpoint, open_note
+from hub.tlog import Checkpoint, NoteSigner, VerifierKey, open_checkpoint, open_note
 
 VECTORS = Path(__file__).parents[4] / "shared/data/tlog/signed_note_vectors.json"
 # The example of C2SP signed-note.

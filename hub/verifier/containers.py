@@ -26,15 +26,15 @@ from hub.envelope import (
     verify_canonical_cades,
 )
 from hub.errors import EnvelopeError, ExchangeError, Language
-from hub.evidence.steps import DependentSteps
 from hub.identifiers import member_of
 from hub.trust import VerificationReport, describe, member_of_certificate, refusal
+from hub.verifier.steps import DependentSteps
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.envelope import Envelope, Header, Member, Receipt, Signature
-    from hub.evidence.certificates import SignerCertificate
+    from hub.verifier.certificates import SignerCertificate
 
 _T = TypeVar("_T")
 _CLOCK_SKEW = timedelta(seconds=60)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import LogError
-from hub.messagelog.merkle import (
+from hub.tlog.merkle import (
     EMPTY_ROOT,
     Frontier,
     Span,

@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hub.errors import LogError
-from hub.messagelog.merkle import HASH_BYTES
+from hub.tlog.merkle import HASH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING
 from hub.clock import format_instant
 from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.errors import EnvelopeError, ExchangeError
-from hub.evidence.foreign import Manifest, ProofKind, read_manifests, unpack
-from hub.evidence.foreign_signature import verify_foreign_cades
-from hub.evidence.steps import DependentSteps
 from hub.trust import VerificationReport, describe
+from hub.verifier.foreign import Manifest, ProofKind, read_manifests, unpack
+from hub.verifier.foreign_signature import verify_foreign_cades
+from hub.verifier.steps import DependentSteps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from hub.envelope import Signature
-    from hub.evidence.certificates import SignerCertificate
+    from hub.verifier.certificates import SignerCertificate
 
 _CLOCK_SKEW = timedelta(seconds=60)
 # Lists of files in the manner of OpenDocument; they protect nothing.

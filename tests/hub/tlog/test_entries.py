@@ -8,8 +8,8 @@ import pytest
 
 from hub.errors import LogError
 from hub.identifiers import MessageId, ServiceId, SubsystemId
-from hub.messagelog import Entry, EntryEvent
-from hub.messagelog.model import message_id_in
+from hub.tlog import Entry, EntryEvent
+from hub.tlog.entries import message_id_in
 from tests.hub.messagelog.conftest import NOW
 
 FULL = Entry(

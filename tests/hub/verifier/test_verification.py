@@ -28,8 +28,7 @@ from hub.envelope import (
 )
 from hub.envelope.zipform import write_zip
 from hub.errors import AccessError, EnvelopeError, Language, TrustError
-from hub.evidence import containers
-from hub.evidence.verification import render_report, report_to_json, verify_file
+from hub.evidence.verification import verify_file
 from hub.findings import finding_to_json, tell
 from hub.identifiers import SubsystemId
 from hub.trust import (
@@ -41,9 +40,10 @@ from hub.trust import (
     algorithm_named,
     policies_allowing,
 )
+from hub.verifier import containers, render_report, report_to_json
 from tests.hub.envelope.signers import EMPLOYMENT, FUND, header_for, throwaway_key
-from tests.hub.evidence.stored import now, sealed_request, store_crls, store_revocation
 from tests.hub.test_findings import EXPIRED
+from tests.hub.verifier.stored import now, sealed_request, store_crls, store_revocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

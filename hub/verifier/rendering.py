@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import Language, error_kinds
-from hub.evidence import containers, foreign_verification
-from hub.evidence.steps import NOT_CHECKED
 from hub.findings import finding_to_json, printable, tell
+from hub.verifier import containers, foreign_verification
+from hub.verifier.steps import NOT_CHECKED
 
 if TYPE_CHECKING:
     from hub.trust import VerificationReport, VerificationStep

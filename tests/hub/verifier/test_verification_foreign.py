@@ -16,12 +16,12 @@ import pytest
 
 from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.envelope.cades import sign_manifest
-from hub.evidence import foreign_verification as foreign
 from hub.evidence.verification import verify_file
 from hub.trust import TrustList, VerificationReport
+from hub.verifier import foreign_verification as foreign
 from tests.hub.envelope.signers import throwaway_key
 from tests.hub.envelope.test_cades import needs_openssl, openssl_signs
-from tests.hub.evidence.stored import now, store_revocation
+from tests.hub.verifier.stored import now, store_revocation
 
 if TYPE_CHECKING:
     from tests.pki import ServedPki

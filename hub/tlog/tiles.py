@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.errors import LogError
-from hub.messagelog.merkle import Span, Subtree
+from hub.tlog.merkle import Span, Subtree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
