@@ -26,11 +26,13 @@ from hub.exchange import (
     Archive,
     Courier,
     HttpCourier,
+    OwnAnswers,
     OwnCourier,
     OwnService,
     Pipeline,
     Recorder,
     RegistrationService,
+    RevocationAnswers,
     WithdrawalService,
     exchange_routes,
     release_interrupted,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
 _REGISTRY_SECONDS = 1.0
 _TRUST_LIST_SECONDS = 5.0
 _CERTIFICATES_SECONDS = 2.0
+_OWN_ANSWERS_SECONDS = 20.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -100,6 +103,7 @@ class Hub:
     trust_lists: TrustListArchive
     keys: KeyFolder
     upkeep: CertificateUpkeep
+    own_answers: OwnAnswers
     log: MessageLog
     stamps: CheckpointStamps
     stamper: CheckpointStamper
@@ -180,12 +184,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     roll_over.resume()
     party = Party(SubsystemId(settings.subsystem), key)
     own_services = _own_services(certificates, party.subsystem, clock)
+    answers = RevocationAnswers(engine, writer)
     pipeline = Pipeline(
         registry=registry,
         contracts=contracts,
         validator=validator,
         courier=OwnCourier(own_services, party, clock, beyond=courier),
         recorder=Recorder(log=log, vault=vault, writer=writer, party=party, clock=clock),
+        revocation_answers=answers,
         clock=clock,
         limits=Limits(),
         own_services=own_services,
@@ -215,6 +221,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             trust_lists=trust_lists,
             ring=key,
             roll_over=roll_over,
+            alarms=alarms,
+            clock=clock,
+        ),
+        own_answers=OwnAnswers(
+            key=key,
+            validator=validator,
+            answers=answers,
+            log_size=log.size,
             alarms=alarms,
             clock=clock,
         ),
@@ -261,6 +275,7 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_follow_trust_lists(hub)),
             asyncio.create_task(_seal_log(hub)),
             asyncio.create_task(_look_after_certificates(hub.upkeep)),
+            asyncio.create_task(_keep_own_answers(hub.own_answers)),
         ]
         hub.refresher.start()
         # A thread of its own: what waits for an authority must hold up neither the others nor the end.
@@ -356,3 +371,13 @@ async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:
             # What is in use stays so; the next look may succeed.
             _logger.exception("certificates.not_looked_after")
         await asyncio.sleep(_CERTIFICATES_SECONDS)
+
+
+async def _keep_own_answers(own: OwnAnswers) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(own.look)
+        except Exception:
+            # The database may be busy or gone for a while; the next look asks again.
+            _logger.exception("revocation.own_answers_not_kept")
+        await asyncio.sleep(_OWN_ANSWERS_SECONDS)

@@ -6,9 +6,11 @@ from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService,
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
 from hub.exchange.own import OwnCourier, OwnService
+from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
+from hub.exchange.revocation import KeptAnswer, RevocationAnswers
 from hub.exchange.routes import exchange_routes
 from hub.exchange.store import release_interrupted
 
@@ -21,12 +23,15 @@ __all__ = [
     "ExchangeRecord",
     "ExchangeState",
     "HttpCourier",
+    "KeptAnswer",
     "Outcome",
+    "OwnAnswers",
     "OwnCourier",
     "OwnService",
     "Pipeline",
     "Recorder",
     "RegistrationService",
+    "RevocationAnswers",
     "WithdrawalService",
     "exchange_routes",
     "release_interrupted",

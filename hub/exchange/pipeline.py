@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hub.exchange.own import OwnService
     from hub.exchange.ports import Courier
     from hub.exchange.recorder import Recorder
+    from hub.exchange.revocation import RevocationAnswers
     from hub.identifiers import ContractId, MemberId, ServiceId
     from hub.registry import Registry
     from hub.trust import ValidatedPath, Validator
@@ -72,6 +73,7 @@ class Pipeline:
     validator: Validator
     courier: Courier
     recorder: Recorder
+    revocation_answers: RevocationAnswers
     clock: Clock
     limits: Limits
     own_services: Mapping[ServiceId, OwnService] = field(default_factory=dict)
@@ -225,6 +227,8 @@ class Pipeline:
             )
         self.registry.require_active_member(path.member_id)
         await self._recognise(path.leaf, path.member_id, at)
+        # Nothing waits for it: the writer commits it with, or before, what is logged of this message.
+        self.revocation_answers.take(path)
         return path
 
     async def _recognise(self, certificate: x509.Certificate, member: MemberId, at: datetime) -> None:

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The revocation answers of the day: by which of them the hub believed whoever signed what passed.
+
+Authorities forget: their responders speak of today only. So what they said about a signer when a message
+passed is kept, each answer once, and each set of answers that made a certificate believed.
+
+Source: ETSI EN 319 102-1 clause 5.5 (validation data for the long term).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from cryptography.hazmat.primitives.hashes import SHA256
+from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, insert, select
+
+from hub.clock import format_instant, parse_instant
+from hub.database import keep_append_only, metadata
+from hub.trust import AnswerKind, RevocationAnswer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from datetime import datetime
+
+    from cryptography import x509
+    from sqlalchemy import Connection, Engine
+
+    from hub.database import Writer
+    from hub.trust import ValidatedPath
+
+_answers = Table(
+    "revocation_answers",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("kind", String(4), nullable=False),
+    Column("der", LargeBinary, nullable=False),
+    Column("this_update", String(24), nullable=False),
+    Column("next_update", String(24)),
+    Column("first_used_at", String(24), nullable=False),
+)
+_beliefs = Table(
+    "revocation_beliefs",
+    metadata,
+    Column("certificate_sha256", String(64), primary_key=True),
+    Column("used_at", String(24), primary_key=True),
+    # Digests of the answers, separated by spaces.
+    Column("answers", Text, nullable=False),
+)
+for _table in (_answers, _beliefs):
+    keep_append_only(_table)
+
+_MOST_PATHS = 4096
+_MOST_DIGESTS = 65_536
+_logger = structlog.get_logger(__name__)
+
+_HAS_ANSWER = select(_answers.c.sha256).where(_answers.c.sha256 == bindparam("wanted"))
+_HAS_BELIEF = select(_beliefs.c.used_at).where(
+    _beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at == bindparam("used_at")
+)
+_LAST_BELIEF = (
+    select(_beliefs.c.answers)
+    .where(_beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at <= bindparam("at"))
+    .order_by(_beliefs.c.used_at.desc())
+    .limit(1)
+)
+_NEXT_BELIEF = (
+    select(_beliefs.c.answers)
+    .where(_beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at > bindparam("at"))
+    .order_by(_beliefs.c.used_at)
+    .limit(1)
+)
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """One answer as it was received.
+
+    Attributes:
+        sha256: of its bytes, lower-case hex.
+        answer: what the authority said.
+        first_used_at: UTC; when the hub first relied on it.
+    """
+
+    sha256: str
+    answer: RevocationAnswer
+    first_used_at: datetime
+
+
+class RevocationAnswers:
+    """The answers the hub relied on, by the certificate they made it believe and the instant.
+
+    Safe to use from several threads.
+
+    Args:
+        engine: opened by `hub.database.open_database`.
+        writer: the engine's writer.
+    """
+
+    def __init__(self, engine: Engine, writer: Writer) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._taken: OrderedDict[x509.Certificate, ValidatedPath] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def take(self, path: ValidatedPath) -> Future[None] | None:
+        """Keep the answers of a path, unless this very path was taken before; does not wait.
+
+        The writer does its units in their order: what is taken before a message is logged is durable when the
+        message is. Returns the unit's future, or None where there was nothing to do.
+        """
+        with self._lock:
+            if self._taken.get(path.leaf) is path:
+                return None
+            self._taken[path.leaf] = path
+            _shorten(self._taken, _MOST_PATHS)
+        future = self._writer.submit(lambda connection: self._keep(connection, path))
+        future.add_done_callback(lambda done: self._look_back(path, done))
+        return future
+
+    def of(self, certificate: x509.Certificate, at: datetime) -> tuple[KeptAnswer, ...]:
+        """Return the answers about a certificate and its issuers that speak for an instant.
+
+        Those by which it was last believed at that instant; where one of them was due to be replaced by then,
+        or it had not been believed yet, also those of the next time. None when it was never believed.
+        """
+        wanted = {"certificate": _digest_of(certificate), "at": format_instant(at)}
+        with self._engine.connect() as connection:
+            found = _read_answers(connection, connection.scalar(_LAST_BELIEF, wanted))
+            if not found or any(each.answer.usable_until <= at for each in found):
+                found += _read_answers(connection, connection.scalar(_NEXT_BELIEF, wanted))
+        return tuple(dict.fromkeys(found))
+
+    def _keep(self, connection: Connection, path: ValidatedPath) -> None:
+        digests = [hashlib.sha256(answer.der).hexdigest() for answer in path.revocation]
+        used_at = format_instant(path.checked_at)
+        for digest, answer in zip(digests, path.revocation, strict=True):
+            if digest in self._known or connection.scalar(_HAS_ANSWER, {"wanted": digest}):
+                continue
+            connection.execute(
+                insert(_answers),
+                {
+                    "sha256": digest,
+                    "kind": answer.kind.value,
+                    "der": answer.der,
+                    "this_update": format_instant(answer.this_update),
+                    "next_update": format_instant(answer.next_update) if answer.next_update else None,
+                    "first_used_at": used_at,
+                },
+            )
+        key = {"certificate": _digest_of(path.leaf), "used_at": used_at}
+        if connection.scalar(_HAS_BELIEF, key) is None:
+            connection.execute(
+                insert(_beliefs),
+                {
+                    "certificate_sha256": key["certificate"],
+                    "used_at": used_at,
+                    "answers": " ".join(dict.fromkeys(digests)),
+                },
+            )
+
+    def _look_back(self, path: ValidatedPath, done: Future[None]) -> None:
+        """Remember what is durable now; what failed is tried again with the next message."""
+        error = None if done.cancelled() else done.exception()
+        with self._lock:
+            if error is None:
+                self._known.update(
+                    dict.fromkeys(hashlib.sha256(each.der).hexdigest() for each in path.revocation)
+                )
+                _shorten(self._known, _MOST_DIGESTS)
+            elif self._taken.get(path.leaf) is path:
+                del self._taken[path.leaf]
+        if error is not None:
+            _logger.error("revocation.answers_not_kept", exc_info=error)
+
+
+def _read_answers(connection: Connection, digests: str | None) -> list[KeptAnswer]:
+    wanted = (digests or "").split()
+    rows = connection.execute(select(_answers).where(_answers.c.sha256.in_(wanted)))
+    kept = {
+        row.sha256: KeptAnswer(
+            row.sha256,
+            RevocationAnswer(
+                AnswerKind(row.kind),
+                row.der,
+                parse_instant(row.this_update),
+                parse_instant(row.next_update) if row.next_update else None,
+            ),
+            parse_instant(row.first_used_at),
+        )
+        for row in rows
+    }
+    return [kept[digest] for digest in wanted]
+
+
+def _digest_of(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(SHA256()).hex()
+
+
+def _shorten(kept: OrderedDict[x509.Certificate, ValidatedPath] | OrderedDict[str, None], most: int) -> None:
+    while len(kept) > most:
+        kept.popitem(last=False)
