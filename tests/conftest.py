@@ -2,6 +2,7 @@
 """Fixtures every test folder may use."""
 
 from tests.pki import pki
+from tests.postgresql import database_url, postgresql, postgresql_url
 from tests.softhsm import softhsm
 
-__all__ = ["pki", "softhsm"]
+__all__ = ["database_url", "pki", "postgresql", "postgresql_url", "softhsm"]

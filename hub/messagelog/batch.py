@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 
+from hub.database import is_writing
 from hub.messagelog import store
 from hub.tlog import LogPosition, leaf_hash
 
@@ -79,12 +80,11 @@ class OpenBatches:
         event.listen(engine, "rollback", self._on_rollback)
 
     def of(self, connection: Connection) -> Batch:
-        """Return the transaction's batch; the first call reads the tree's right edge and locks it."""
+        """Return the transaction's batch; the first call reads the tree's right edge."""
         batch = self._batches.get(connection)
         if batch is None:
-            if not connection.in_transaction():
+            if not is_writing(connection):
                 raise RuntimeError("the log is appended to inside a unit of hub.database.Writer only")
-            store.lock_tree(connection)
             batch = Batch(store.read_frontier(connection, store.read_size(connection)))
             self._batches[connection] = batch
         return batch
@@ -99,7 +99,7 @@ class OpenBatches:
     def _on_return(self, connection: Connection, _name: str, _context: None) -> None:
         mark = self._last_mark(connection)
         if mark is None:
-            # The lock went with the savepoint, so the tree must be read again.
+            # Nothing had been appended before it.
             self._batches.pop(connection, None)
         else:
             mark.batch.return_to(mark)

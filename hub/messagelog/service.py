@@ -207,7 +207,6 @@ class MessageLog:
         return _replay(connection, frontier, size, {})
 
     def _sign(self, connection: Connection, frontier: Frontier) -> SignedCheckpoint:
-        store.lock_tree(connection)
         last = self._read_last(connection)
         if last and last.checkpoint.size >= frontier.size:
             # Another caller was quicker. What it signed must hold for the tree just computed as well.

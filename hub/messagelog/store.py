@@ -18,7 +18,6 @@ from sqlalchemy import (
     func,
     insert,
     select,
-    text,
 )
 
 from hub.database import keep_append_only, metadata
@@ -66,8 +65,6 @@ log_checkpoints = Table(
 for _table in (log_entries, log_nodes, log_checkpoints):
     keep_append_only(_table)
 
-# Any number will do, as long as no other lock of the hub has it.
-_POSTGRESQL_LOCK = 7_516_192_768
 _MOST_PARAMETERS = 500
 
 
@@ -87,15 +84,6 @@ class NewLeaf(NamedTuple):
     leaf: bytes
     leaf_hash: bytes
     message_id: MessageId | None
-
-
-def lock_tree(connection: Connection) -> None:
-    """Let no other transaction append until this one ends.
-
-    SQLite's writer has the lock since it began.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRESQL_LOCK})
 
 
 def read_size(connection: Connection) -> int:

@@ -8,31 +8,27 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, event, func, insert, select, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from hub import database
 from hub.database import Writer, keep_append_only, open_database
+from tests.postgresql import on_postgresql, on_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Table:
-    metadata = MetaData()
-    monkeypatch.setattr(database, "metadata", metadata)
-    table = Table("lines", metadata, Column("number", Integer, primary_key=True), Column("line", Text))
+def lines() -> Table:
+    table = Table("lines", MetaData(), Column("number", Integer, primary_key=True), Column("line", Text))
     keep_append_only(table)
     return table
 
 
 @pytest.fixture
-def engine(lines: Table, tmp_path: Path) -> Iterator[Engine]:
-    assert lines.metadata is database.metadata
-    engine = open_database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+def engine(lines: Table, database_url: str) -> Iterator[Engine]:
+    engine = open_database(database_url, lines.metadata)
     yield engine
     engine.dispose()
 
@@ -78,6 +74,7 @@ class Gate:
         self._held.result(10)
 
 
+@on_sqlite
 def test_sqlite_flushes_every_commit_to_the_disk(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
@@ -85,9 +82,24 @@ def test_sqlite_flushes_every_commit_to_the_disk(engine: Engine) -> None:
         assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
 
 
+@on_postgresql
+def test_postgresql_flushes_every_commit_also_where_the_database_says_otherwise(
+    engine: Engine, lines: Table
+) -> None:
+    name = engine.url.database
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
+        connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"))
+    again = open_database(str(engine.url), lines.metadata)
+    with again.connect() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+        assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
+    again.dispose()
+
+
 def test_a_database_opens_again_with_what_was_written(engine: Engine, lines: Table, writer: Writer) -> None:
     writer.run(adding(lines, 1))
-    again = open_database(str(engine.url))
+    again = open_database(str(engine.url), lines.metadata)
     assert count(again, lines) == 1
     again.dispose()
 
@@ -141,6 +153,7 @@ def test_when_the_commit_fails_every_caller_hears_it(engine: Engine, lines: Tabl
     assert writer.run(adding(lines, 9)) == 9
 
 
+@on_sqlite
 def test_a_transaction_the_database_gave_up_is_not_acknowledged(
     engine: Engine, lines: Table, writer: Writer
 ) -> None:
@@ -198,7 +211,7 @@ def test_a_writer_waits_for_the_writer_of_another_process(
         number = connection.execute(select(func.count()).select_from(lines)).scalar_one()
         adding(lines, number)(connection)
 
-    other_engine = open_database(str(engine.url))
+    other_engine = open_database(str(engine.url), lines.metadata)
     other = Writer(other_engine)
     futures = [each.submit(read_then_write) for _ in range(25) for each in (writer, other)]
     for future in futures:
@@ -208,26 +221,30 @@ def test_a_writer_waits_for_the_writer_of_another_process(
     assert count(engine, lines) == 50
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE lines SET line = 'another'",
-        "DELETE FROM lines",
-        "INSERT OR REPLACE INTO lines VALUES (1, 'another')",
-        "INSERT INTO lines VALUES (1, 'another') ON CONFLICT (number) DO UPDATE SET line = 'another'",
-    ],
-)
+CHANGES = [
+    "UPDATE lines SET line = 'another'",
+    "DELETE FROM lines",
+    "INSERT INTO lines VALUES (1, 'another') ON CONFLICT (number) DO UPDATE SET line = 'another'",
+]
+CHANGES_BY_DATABASE = [
+    *(("sqlite", change) for change in (*CHANGES, "INSERT OR REPLACE INTO lines VALUES (1, 'another')")),
+    *(("postgresql", change) for change in (*CHANGES, "TRUNCATE lines")),
+]
+
+
+@pytest.mark.parametrize(("database_url", "statement"), CHANGES_BY_DATABASE, indirect=["database_url"])
 def test_an_append_only_table_refuses_everything_else(
     engine: Engine, lines: Table, writer: Writer, statement: str
 ) -> None:
     writer.run(adding(lines, 1))
-    with engine.begin() as connection, pytest.raises(IntegrityError, match="lines is append-only"):
+    with engine.connect() as connection, pytest.raises(DBAPIError, match="lines is append-only"):
         connection.execute(text(statement))
     writer.run(adding(lines, 2))
     with engine.connect() as connection:
         assert connection.execute(select(lines.c.line).distinct()).scalars().all() == ["a line"]
 
 
+@on_sqlite
 def test_a_reader_cannot_take_the_write_lock_by_accident(
     engine: Engine, lines: Table, writer: Writer
 ) -> None:

@@ -13,7 +13,6 @@ from hub.identifiers import SubsystemId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 FUND = SubsystemId("13510108MB1A00003J/fund")
@@ -27,8 +26,8 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def accounts(tmp_path: Path, clock: FixedClock) -> Iterator[Accounts]:
-    engine = open_database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+def accounts(database_url: str, clock: FixedClock) -> Iterator[Accounts]:
+    engine = open_database(database_url)
     writer = Writer(engine)
     yield Accounts(engine, writer, clock)
     writer.close()

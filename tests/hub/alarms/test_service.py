@@ -17,7 +17,6 @@ from hub.errors import AlarmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
@@ -42,8 +41,8 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    engine = open_database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+def running(database_url: str) -> Iterator[Running]:
+    engine = open_database(database_url)
     writer = Writer(engine)
     clock = FixedClock(NOW)
     yield Running(engine, writer, clock, Alarms(engine, writer, clock))

@@ -15,7 +15,6 @@ from hub.tlog import Entry, EntryEvent, LogPosition, NoteSigner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
@@ -48,11 +47,6 @@ class RunningLog:
                 self.log.append(connection, an_entry())
 
         self.writer.run(work)
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
 
 from hub.database import Writer, open_database
 from hub.errors import LogError
@@ -35,9 +35,25 @@ def leaves_of(running: RunningLog) -> list[bytes]:
     return [leaf_hash(running.log.entry(index).entry.to_bytes()) for index in range(running.log.size())]
 
 
+# What the tamperings below say in SQLite's words.
+IN_POSTGRESQL = {
+    "zeroblob(32)": "decode(repeat('00', 32), 'hex')",
+    "cast(replace(entry, 'accepted', 'answered') AS BLOB)": (
+        "convert_to(replace(convert_from(entry, 'UTF8'), 'accepted', 'answered'), 'UTF8')"
+    ),
+}
+
+
 def force(running: RunningLog, *statements: str) -> None:
     """Do what an intruder with all rights would: drop the guards, then write."""
     with running.engine.begin() as connection:
+        if running.engine.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            for statement in statements:
+                for word, translated in IN_POSTGRESQL.items():
+                    statement = statement.replace(word, translated)  # noqa: PLW2901 - the same one, translated
+                connection.execute(text(statement))
+            return
         for name in connection.execute(
             text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
         ).scalars():
@@ -118,11 +134,25 @@ def test_an_append_outside_a_transaction_is_refused(running: RunningLog) -> None
         running.log.append(connection, an_entry())
 
 
-def test_a_transaction_that_is_rolled_back_appends_nothing(running: RunningLog) -> None:
-    with running.engine.connect() as connection, connection.begin() as transaction:
+def test_an_append_outside_the_writer_is_refused(running: RunningLog) -> None:
+    with (
+        running.engine.connect() as connection,
+        connection.begin(),
+        pytest.raises(RuntimeError, match="unit"),
+    ):
         running.log.append(connection, an_entry())
-        transaction.rollback()
+
+
+def test_a_transaction_that_is_rolled_back_appends_nothing(running: RunningLog) -> None:
+    def refuse(_connection: Connection) -> None:
+        raise OSError("the disk is gone")
+
+    event.listen(running.engine, "commit", refuse)
+    with pytest.raises(OSError, match="the disk is gone"):
+        running.append()
+    event.remove(running.engine, "commit", refuse)
     assert running.log.size() == 0
+    assert running.append().index == 0
 
 
 def test_two_processes_share_one_log(running: RunningLog, database_url: str) -> None:
@@ -214,7 +244,17 @@ def test_a_new_key_continues_the_log_of_a_former_one(running: RunningLog) -> Non
 
 @pytest.mark.parametrize("table", ["log_entries", "log_nodes", "log_checkpoints"])
 @pytest.mark.parametrize(
-    "statement", ["DELETE FROM {0}", "UPDATE {0} SET {1} = {1}", "REPLACE INTO {0} SELECT * FROM {0}"]
+    ("database_url", "statement"),
+    [
+        *(
+            (kind, word)
+            for kind in ("sqlite", "postgresql")
+            for word in ("DELETE FROM {0}", "UPDATE {0} SET {1} = {1}")
+        ),
+        ("sqlite", "REPLACE INTO {0} SELECT * FROM {0}"),
+        ("postgresql", "TRUNCATE {0}"),
+    ],
+    indirect=["database_url"],
 )
 def test_the_database_itself_refuses_to_change_what_was_logged(
     running: RunningLog, table: str, statement: str
@@ -222,10 +262,7 @@ def test_the_database_itself_refuses_to_change_what_was_logged(
     running.append_many(4)
     running.log.checkpoint()
     key = {"log_entries": "leaf_index", "log_nodes": "position", "log_checkpoints": "size"}[table]
-    with (
-        running.engine.connect() as connection,
-        pytest.raises(IntegrityError, match=f"{table} is append-only"),
-    ):
+    with running.engine.connect() as connection, pytest.raises(DBAPIError, match=f"{table} is append-only"):
         connection.execute(text(statement.format(table, key)))
     assert running.log.check() == 4
 

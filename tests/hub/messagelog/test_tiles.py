@@ -24,6 +24,7 @@ from hub.messagelog.store import NewLeaf, insert_leaves, insert_note
 from hub.problems import install_problems
 from hub.tlog import Frontier, Place, Tile, encode_bundle, leaf_hash, verify_consistency, verify_inclusion
 from tests.hub.tlog.test_merkle import naive_root
+from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -373,6 +374,7 @@ def test_an_entry_has_its_length_before_it_and_one_too_long_is_refused() -> None
         encode_bundle([b"c" * 0x10000])
 
 
+@on_sqlite
 def test_an_entry_that_was_changed_is_not_handed_out(running: RunningLog) -> None:
     running.append_many(3)
     running.log.checkpoint()

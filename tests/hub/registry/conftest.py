@@ -24,7 +24,6 @@ from hub.registry import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -110,8 +109,8 @@ class RunningRegistry:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningRegistry]:
-    engine = open_database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+def running(database_url: str) -> Iterator[RunningRegistry]:
+    engine = open_database(database_url)
     writer = Writer(engine)
     clock = FixedClock(NOW)
     yield RunningRegistry(engine, writer, clock, Registry(engine, writer, clock))

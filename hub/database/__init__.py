@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database: one engine, one writing transaction at a time, group commit, and tables nobody can rewrite.
+
+All writes of a process go through one `Writer` thread. It puts every unit of work that is waiting into one
+transaction, so many callers share one disk flush, and nobody is told "done" before the flush. A unit that
+fails is rolled back alone, to its savepoint.
+
+Several processes may write to one database, one transaction at a time: SQLite lets nobody else in, and on
+PostgreSQL every writer takes the same lock before it reads anything. A unit may therefore read and then write
+what follows from it on both.
+"""
+
+from hub.database.engine import is_writing, open_database
+from hub.database.tables import keep_append_only, metadata
+from hub.database.writer import Writer
+
+__all__ = ["Writer", "is_writing", "keep_append_only", "metadata", "open_database"]

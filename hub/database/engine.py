@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening the database: how its transactions begin, what they promise, and which tables they find."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
+
+from hub.database.savepoints import install_savepoints
+from hub.database.tables import metadata
+from hub.errors import SettingsError
+
+WRITING = {"heliograph_is_writing": True}
+"""Execution options of the connections that write: their transactions wait for all others that do."""
+
+# Any number will do, as long as no other lock of the hub has it.
+_WRITER_LOCK = 7_516_192_768
+# A process that stands still, with its machine or in a debugger, must not hold up the others for ever.
+_LOCK = (
+    "SELECT set_config('idle_in_transaction_session_timeout', '60s', true), "
+    f"pg_advisory_xact_lock({_WRITER_LOCK})"
+)
+_READERS = 12
+_MORE_READERS = 12
+
+
+def open_database(url: str, tables: MetaData = metadata) -> Engine:
+    """Open the database and create what is missing in it.
+
+    SQLite runs in WAL mode with a full flush on every commit, PostgreSQL with synchronous commits: an
+    acknowledged write survives a power cut. Several processes may open the same database at once.
+
+    Args:
+        url: an SQLAlchemy URL, for example `sqlite:////var/lib/heliograph/hub.sqlite` or
+            `postgresql+psycopg://heliograph@/heliograph?host=/run/postgresql`.
+        tables: what has to be in it.
+
+    Raises:
+        SettingsError: `settings.database_unusable`: it cannot be opened, or tables are missing that this
+            role may not create.
+    """
+    engine = _create_engine(url)
+    try:
+        _create_missing(engine, tables)
+    except (OperationalError, ProgrammingError) as exc:
+        engine.dispose()
+        raise SettingsError("settings.database_unusable", _first_line(exc)) from exc
+    return engine
+
+
+def is_writing(connection: Connection) -> bool:
+    """Say whether a transaction is open that may write: nobody else writes until it ends."""
+    return connection.in_transaction() and _is_for_writing(connection)
+
+
+def _create_engine(url: str) -> Engine:
+    try:
+        if not url.startswith("postgresql"):
+            engine = create_engine(url)
+        else:
+            engine = create_engine(
+                url,
+                # A unit's statements see what was committed when each began; with any stricter level a writer
+                # that had waited for the lock would see the log as it was before the wait.
+                isolation_level="READ COMMITTED",
+                pool_size=_READERS,
+                max_overflow=_MORE_READERS,
+                # The server may have been restarted since a connection was used last.
+                pool_pre_ping=True,
+            )
+    except (ArgumentError, NoSuchModuleError, ImportError) as exc:
+        raise SettingsError(
+            "settings.database_unusable", "database_url is not of a database we know"
+        ) from exc
+    install_savepoints(engine)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _configure_postgresql)
+        event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions by itself, or savepoints break.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "busy_timeout=10000",
+        "trusted_schema=OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer asks for the write lock at once: a transaction that has read before it asks cannot get it any
+    # more when another process wrote in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if _is_for_writing(connection) else "BEGIN")
+
+
+def _configure_postgresql(connection: Any, _record: object) -> None:
+    connection.execute("SET lock_timeout = '30s'")
+    # Whoever set it off, for a role or a database, did not mean this one. Stricter ones are left alone.
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    )
+    connection.commit()
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # Taken before anything is read or locked, so writers can neither miss what another one wrote nor wait for
+    # each other in a circle. The lock goes with the transaction, and with the process that held it.
+    if _is_for_writing(connection):
+        connection.exec_driver_sql(_LOCK)
+
+
+def _is_for_writing(connection: Connection) -> bool:
+    options = connection.get_execution_options()
+    return all(options.get(name) for name in WRITING)
+
+
+def _create_missing(engine: Engine, tables: MetaData) -> None:
+    # A look first: who only serves need not be allowed to create tables, nor wait for who writes just now.
+    if set(inspect(engine).get_table_names()) >= set(tables.tables):
+        return
+    with engine.connect().execution_options(**WRITING) as connection, connection.begin():
+        tables.create_all(connection)
+
+
+def _first_line(error: OperationalError | ProgrammingError) -> str:
+    return str(error.orig).partition("\n")[0]

