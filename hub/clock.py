@@ -63,7 +63,8 @@ def format_instant(instant: datetime) -> str:
 
     Source: RFC 3339 section 5.6, narrowed to UTC and three fraction digits.
     """
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_instant(text: str) -> datetime:

@@ -83,6 +83,7 @@ from hub.trust.telling import (
     verdict,
 )
 from hub.trust.timestamps import TimeStamp, verify_time_stamp
+from hub.trust.turningpoints import TurningPoints
 from hub.trust.uses import (
     USE_POLICIES,
     ExtendedUsageRule,
@@ -143,6 +144,7 @@ __all__ = [
     "TimeStampClient",
     "TrustList",
     "TrustLists",
+    "TurningPoints",
     "Use",
     "UsePolicy",
     "ValidatedPath",

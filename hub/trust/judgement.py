@@ -31,7 +31,7 @@ from hub.trust.ocsp import believe_ocsp
 from hub.trust.online import LONGEST_AGE
 from hub.trust.reading import MALFORMED
 from hub.trust.revocation import crl_issuers
-from hub.trust.statements import Question, Statement, decide, is_silence, with_more
+from hub.trust.statements import CLOCK_SKEW, Question, Statement, decide, is_silence, with_more
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -209,6 +209,8 @@ class RevocationJudge:
                 return
             if not answers and not attempt:
                 case.failures.append(question.refuse(self._nobody, kind=kind.upper()))
+            if kind is AnswerKind.OCSP:
+                answers = _timely(answers, question) or answers
             if not answers and attempt:
                 self._hear_before(case, kind)
             if not answers or case.hear(kind, answers) or self._services is None:
@@ -373,6 +375,15 @@ def _rank(failure: TrustError) -> int:
     """Order reasons for people: what was wrong, what was silent, what was never named."""
     has_no_source = failure.finding is not None and failure.finding.reason_id in _NO_SOURCE
     return is_silence(failure) + has_no_source
+
+
+def _timely(answers: Sequence[RevocationAnswer], question: Question) -> tuple[RevocationAnswer, ...]:
+    """Return the OCSP answers whose own times let them speak about the instant.
+
+    The others would be refused one by one. A folder may hold thousands, of every other day.
+    """
+    earliest, latest = question.at - CLOCK_SKEW, question.judged_at + CLOCK_SKEW
+    return tuple(each for each in answers if each.this_update <= latest and earliest < each.usable_until)
 
 
 def _is_about(answer: RevocationAnswer, question: Question) -> bool:

@@ -73,6 +73,11 @@ class StepRecorder:
         """The steps so far."""
         return tuple(self._steps)
 
+    @property
+    def last(self) -> VerificationStep:
+        """The step that was run last."""
+        return self._steps[-1]
+
     def run(self, name: str, code: str, check: Callable[[], str]) -> bool:
         """Run a check and record it.
 

@@ -6,19 +6,22 @@ Those that are fetched are in `online`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from hub.trust.answers import ocsp_answer
+from hub.trust.answers import load_ocsp, ocsp_answer
 from hub.trust.distinguishednames import comparable
 from hub.trust.lists import crl_answer, load_crl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from hub.trust.answers import ReadOcsp
+    from hub.trust.lists import ReadCrl
     from hub.trust.model import RevocationAnswer
 
 
@@ -34,8 +37,23 @@ class HeldRevocation:
     """
 
     def __init__(self, ocsp_responses: Iterable[bytes], crls: Iterable[bytes]) -> None:
-        self._responses = list(ocsp_responses)
-        self._crls = [(load_crl(der), crl_answer(der)) for der in crls]
+        self._responses = tuple(dict.fromkeys(ocsp_responses))
+        self._crls = [(load_crl(der), crl_answer(der)) for der in dict.fromkeys(crls)]
+        self._about: dict[tuple[x509.Certificate, x509.Certificate], tuple[RevocationAnswer, ...]] = {}
+
+    @property
+    def crls(self) -> tuple[ReadCrl, ...]:
+        """The CRLs, as they are read."""
+        return tuple(crl for crl, _ in self._crls)
+
+    @cached_property
+    def ocsp_responses(self) -> tuple[ReadOcsp, ...]:
+        """The OCSP responses, as they are read.
+
+        Raises:
+            TrustError: `trust.revocation_unknown` when one cannot be read.
+        """
+        return tuple(load_ocsp(der) for der in self._responses)
 
     def ocsp_answers(
         self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime
@@ -46,8 +64,21 @@ class HeldRevocation:
             TrustError: `trust.revocation_unknown` when a stored response cannot be read.
         """
         del at  # whether an answer reaches the instant in question is for the judge to say
-        answers = (ocsp_answer(der, certificate, issuer) for der in self._responses)
-        return tuple(answer for answer in answers if answer)
+        key = (certificate, issuer)
+        if key not in self._about:
+            likely = self._by_serial.get(certificate.serial_number, ())
+            answers = (ocsp_answer(der, certificate, issuer) for der in likely)
+            self._about[key] = tuple(answer for answer in answers if answer)
+        return self._about[key]
+
+    @cached_property
+    def _by_serial(self) -> Mapping[int, Sequence[bytes]]:
+        """The responses by the serial numbers they speak of, so that a large folder is gone through once."""
+        found: dict[int, list[bytes]] = {}
+        for der, response in zip(self._responses, self.ocsp_responses, strict=True):
+            for serial in {single.cert_id.serial for single in response.singles}:
+                found.setdefault(serial, []).append(der)
+        return found
 
     def crl_answers(
         self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime

@@ -64,7 +64,7 @@ class Validator:
         revocation_source: where revocation answers come from.
         policies: what each use asks.
         alarms: who is told when an unknown state is let pass; the process's log when left out.
-        longest_age: how long a result is given again.
+        longest_age: how long a result is given again; nothing is remembered when it is zero.
     """
 
     def __init__(
@@ -206,6 +206,8 @@ class Validator:
     def _remember(
         self, key: tuple[Use, x509.Certificate], trust_list: TrustList, path: ValidatedPath
     ) -> ValidatedPath:
+        if path.fresh_until <= path.checked_at:
+            return path
         with self._lock:
             self._kept[key] = (trust_list, path)
             self._kept.move_to_end(key)

@@ -6,6 +6,7 @@ Source: docs/protocols/envelope.md section 10.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -27,14 +28,15 @@ from hub.envelope import (
 )
 from hub.errors import EnvelopeError, ExchangeError, Language
 from hub.identifiers import member_of
-from hub.trust import VerificationReport, describe, member_of_certificate, refusal
+from hub.trust import VerificationReport, refusal
+from hub.verifier.certificates import describe_once, member_once
 from hub.verifier.steps import DependentSteps
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.envelope import Envelope, Header, Member, Receipt, Signature
-    from hub.verifier.certificates import SignerCertificate
+    from hub.verifier.certificates import SignerCertificate, SignerJudgement
 
 _T = TypeVar("_T")
 _CLOCK_SKEW = timedelta(seconds=60)
@@ -77,6 +79,7 @@ class _Verification:
         self._members: tuple[Member, ...] = ()
         self._header: Header | None = None
         self._signature: Signature | None = None
+        self._judgement: SignerJudgement | None = None
         self._facts: dict[str, str] = {}
 
     def report(self, subject: str) -> VerificationReport:
@@ -134,12 +137,21 @@ class _Verification:
 
     def _check_signature(self) -> str:
         """Check the signature over the manifest as it is, whatever became of header and payloads."""
+        signature = self._verify_signature()
+        self._signature = signature
+        signer = self._facts["signed_by"] = describe_once(signature.chain[0])
+        return f"{signature.algorithm}, by {signer}"
+
+    def _verify_signature(self) -> Signature:
         manifest, signature = self._members[-2].content, self._members[-1].content
         allowed = self._certificate.algorithms
+        if self._header is not None:
+            stated_at = self._header.sent_at.replace(microsecond=0)
+            with suppress(EnvelopeError):
+                # Nearly always it was signed when the header says; one signature is verified then, not two.
+                return verify_canonical_cades(signature, manifest, stated_at, allowed)
         stated_at = verify_cades(signature, manifest, allowed).signed_at
-        self._signature = verify_canonical_cades(signature, manifest, stated_at, allowed)
-        self._facts["signed_by"] = describe(self._signature.chain[0])
-        return f"{self._signature.algorithm}, by {describe(self._signature.chain[0])}"
+        return verify_canonical_cades(signature, manifest, stated_at, allowed)
 
     def _check_time(self) -> str:
         signed_at = _known(self._signature).signed_at
@@ -152,15 +164,15 @@ class _Verification:
 
     def _check_path(self) -> str:
         signature = _known(self._signature)
-        return self._certificate.check_path(signature.chain, signature.signed_at)
+        self._judgement = self._certificate.judge(signature.chain, signature.signed_at)
+        return self._judgement.path()
 
     def _check_revocation(self) -> str:
-        signature = _known(self._signature)
-        return self._certificate.check_revocation(signature.chain, signature.signed_at)
+        return _known(self._judgement).revocation(_known(self._signature).signed_at)
 
     def _check_sender(self) -> str:
         leaf, sender = _known(self._signature).chain[0], _known(self._header).sender
-        member = member_of_certificate(leaf)
+        member = member_once(leaf)
         if member != member_of(sender):
             raise refusal("signed_for_another", leaf, member=member, sender=sender)
         self._facts["member"] = member

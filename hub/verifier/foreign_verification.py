@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.envelope import Signature
-    from hub.verifier.certificates import SignerCertificate
+    from hub.verifier.certificates import SignerCertificate, SignerJudgement
 
 _CLOCK_SKEW = timedelta(seconds=60)
 # Lists of files in the manner of OpenDocument; they protect nothing.
@@ -66,6 +66,7 @@ class _Verification:
         self._members: Mapping[str, bytes] = {}
         self._manifests: tuple[Manifest, ...] = ()
         self._signatures: dict[str, Signature] = {}
+        self._judgements: dict[str, SignerJudgement] = {}
         self._facts: dict[str, str] = {}
 
     def report(self, subject: str) -> VerificationReport:
@@ -159,12 +160,12 @@ class _Verification:
             raise ExchangeError(
                 "exchange.from_the_future", f"signed at {format_instant(signature.signed_at)}"
             )
-        path = self._certificate.check_path(signature.chain, signature.signed_at)
-        return f"{path}, at {format_instant(signature.signed_at)} as the signer says"
+        judgement = self._certificate.judge(signature.chain, signature.signed_at)
+        self._judgements[manifest] = judgement
+        return f"{judgement.path()}, at {format_instant(signature.signed_at)} as the signer says"
 
     def _check_revocation(self, manifest: str) -> str:
-        signature = self._signatures[manifest]
-        return self._certificate.check_revocation(signature.chain, signature.signed_at)
+        return self._judgements[manifest].revocation(self._signatures[manifest].signed_at)
 
     def _not_evaluated(self) -> list[str]:
         return [

@@ -40,9 +40,12 @@ class DependentSteps:
             check: returns the reason why it holds, or raises.
             needs: names of earlier steps without which the check says nothing.
         """
-        lacking = next((self._by_name[need] for need in needs if not self._by_name[need].is_passed), None)
-        self._recorder.run(name, code, check if lacking is None else _not_checked(lacking))
-        self._by_name[name] = self._recorder.steps[-1]
+        for need in needs:
+            if not self._by_name[need].is_passed:
+                check = _not_checked(self._by_name[need])
+                break
+        self._recorder.run(name, code, check)
+        self._by_name[name] = self._recorder.last
 
 
 def _not_checked(failed: VerificationStep) -> Callable[[], str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from hub.trust import TrustLists, Use, UsePolicy
+    from hub.trust import HeldRevocation, TrustLists, Use, UsePolicy
 
 _MOST_BYTES = 64 * 1024 * 1024
 _PDF_MAGIC = b"%PDF-"
@@ -46,39 +46,66 @@ class DocumentVerifier(Protocol):
         ...
 
 
+class Verifier:
+    """Verifies any number of files by one trust list and one set of stored revocation answers.
+
+    Args:
+        trust_lists: who is approved, and was when it was signed.
+        revocation: the answers that held when it was signed, or the folder of `*.ocsp` and `*.crl`. Without
+            them the step about revocation fails. A PDF carries its own.
+        verify_document: what to verify a PDF with.
+        policies: what an envelope's signature and its signer's certificate are held to.
+    """
+
+    def __init__(
+        self,
+        trust_lists: TrustLists,
+        revocation: HeldRevocation | Path | None = None,
+        *,
+        verify_document: DocumentVerifier,
+        policies: Mapping[Use, UsePolicy] = USE_POLICIES,
+    ) -> None:
+        self._trust_lists = trust_lists
+        self._certificate = SignerCertificate(trust_lists, revocation, policies)
+        self._verify_document = verify_document
+
+    def verify(self, file: Path | bytes, *, at: datetime) -> VerificationReport:
+        """Verify a container or a signed PDF.
+
+        Args:
+            file: where it is, or its bytes; at most 64 MiB.
+            at: UTC; the instant of verification. Nothing may have been signed after it.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        subject, content = ("container", file) if isinstance(file, bytes) else (file.name, _read(file))
+        if len(content) <= _MOST_BYTES:
+            if content.startswith(_PDF_MAGIC):
+                return self._verify_document(content, self._trust_lists, at=at, subject=subject)
+            if has_header_member(content):
+                return verify_envelope(content, self._certificate, at=at, subject=subject)
+            if content.startswith(_ZIP_MAGIC):
+                return verify_foreign_container(content, self._certificate, at=at, subject=subject)
+        return _refuse(content, subject)
+
+
 def verify_any(  # noqa: PLR0913 (what is verified, by whom believed, and when)
     file: Path | bytes,
     trust_lists: TrustLists,
-    revocation: Path | None = None,
+    revocation: HeldRevocation | Path | None = None,
     *,
     at: datetime,
     verify_document: DocumentVerifier,
     policies: Mapping[Use, UsePolicy] = USE_POLICIES,
 ) -> VerificationReport:
-    """Verify a container or a signed PDF offline.
-
-    Args:
-        file: where it is, or its bytes; at most 64 MiB.
-        trust_lists: who is approved, and was when it was signed.
-        revocation: folder of `*.ocsp` and `*.crl` that held when it was signed. Without one the step about
-            revocation fails. A PDF carries its own.
-        at: UTC; the instant of verification.
-        verify_document: what to verify a PDF with.
-        policies: what an envelope's signature and its signer's certificate are held to.
+    """Verify one file; see `Verifier`.
 
     Raises:
         OSError: the file cannot be read.
     """
-    subject, content = ("container", file) if isinstance(file, bytes) else (file.name, _read(file))
-    if len(content) <= _MOST_BYTES:
-        if content.startswith(_PDF_MAGIC):
-            return verify_document(content, trust_lists, at=at, subject=subject)
-        certificate = SignerCertificate(trust_lists, revocation, policies)
-        if has_header_member(content):
-            return verify_envelope(content, certificate, at=at, subject=subject)
-        if content.startswith(_ZIP_MAGIC):
-            return verify_foreign_container(content, certificate, at=at, subject=subject)
-    return _refuse(content, subject)
+    verifier = Verifier(trust_lists, revocation, verify_document=verify_document, policies=policies)
+    return verifier.verify(file, at=at)
 
 
 def has_header_member(content: bytes) -> bool:

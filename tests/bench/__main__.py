@@ -8,16 +8,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import containers, exchanges, keys, log, paths, proofs, signatures
+from tests.bench import containers, exchanges, keys, log, paths, proofs, signatures, verifier
 
 
 def main() -> None:
     """Run the measurements named on the command line, or all."""
-    wanted = sys.argv[1:] or ["containers", "signatures", "keys", "paths", "log", "proofs", "exchanges"]
+    modules = (containers, signatures, keys, paths, verifier, log, proofs, exchanges)
+    wanted = sys.argv[1:] or [module.__name__.rsplit(".", 1)[1] for module in modules]
     print(f"Python {platform.python_version()}, {platform.machine()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for module in (containers, signatures, keys, paths, log, proofs, exchanges):
+        for module in modules:
             if module.__name__.rsplit(".", 1)[1] in wanted:
                 print(f"\n{(module.__doc__ or '').splitlines()[0]}")
                 for line in module.measure(folder):
