@@ -17,7 +17,7 @@ from hub.accounts import Accounts, authenticated
 from hub.alarms import Alarms, alarm_routes
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import KeyRing, open_key
+from hub.custody import KeyRing, open_key, open_wrapping_key
 from hub.database import Writer, open_database
 from hub.envelope import Limits, Party
 from hub.errors import HubError
@@ -70,15 +70,18 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
+from hub.vault import KeyFolder as DataKeyFolder
 from hub.vault import Vault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from sqlalchemy import Engine
 
+    from hub.contracts import Contract
     from hub.custody import KeyPlace
+    from hub.identifiers import ContractId
     from hub.settings import Settings
     from hub.trust import SigningKey
 
@@ -86,6 +89,7 @@ _REGISTRY_SECONDS = 1.0
 _TRUST_LIST_SECONDS = 5.0
 _CERTIFICATES_SECONDS = 2.0
 _OWN_ANSWERS_SECONDS = 20.0
+_VAULT_SECONDS = 10.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -157,7 +161,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
     trust_lists = _open_trust_lists(settings, TableStore(engine, writer), clock)
     log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
-    vault = Vault(engine)
+    vault = _open_vault(settings, engine, writer, contracts, clock)
     archive = Archive(engine, vault)
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
@@ -197,7 +201,13 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         own_services=own_services,
     )
     desk = EvidenceDesk(
-        engine=engine, writer=writer, registry=registry, contracts=contracts, archive=archive, clock=clock
+        engine=engine,
+        writer=writer,
+        registry=registry,
+        contracts=contracts,
+        archive=archive,
+        vault=vault,
+        clock=clock,
     )
     return Hub(
         engine=engine,
@@ -250,6 +260,25 @@ def _open_trust_lists(settings: Settings, store: TableStore, clock: Clock) -> Tr
     return TrustListArchive(store, pinned, seeds=read_containers(settings.trust_list), now=clock.now())
 
 
+def _open_vault(
+    settings: Settings,
+    engine: Engine,
+    writer: Writer,
+    contracts: Mapping[ContractId, Contract],
+    clock: Clock,
+) -> Vault:
+    masters = [
+        open_wrapping_key(place, settings.vault_passphrase, module=settings.token_module)
+        for place in (settings.next_vault_key, settings.vault_key)
+        if place is not None
+    ]
+    folder = DataKeyFolder(settings.data_keys, masters)
+    folder.prepare()
+    vault = Vault(engine, folder, clock, default_retention=settings.default_retention)
+    vault.prepare(writer, {each.retention.period.text for each in contracts.values() if each.retention})
+    return vault
+
+
 def _open_key(settings: Settings, place: KeyPlace, chain: Path) -> SigningKey:
     return open_key(place, chain, settings.signing_passphrase, module=settings.token_module)
 
@@ -276,6 +305,7 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_seal_log(hub)),
             asyncio.create_task(_look_after_certificates(hub.upkeep)),
             asyncio.create_task(_keep_own_answers(hub.own_answers)),
+            asyncio.create_task(_follow_vault_keys(hub.vault)),
         ]
         hub.refresher.start()
         # A thread of its own: what waits for an authority must hold up neither the others nor the end.
@@ -361,6 +391,17 @@ async def _seal_log(hub: Hub) -> None:
         except Exception:
             # The database may be busy or gone for a while; the next turn may succeed.
             _logger.exception("log.not_sealed")
+
+
+async def _follow_vault_keys(vault: Vault) -> None:
+    """Take note of keys that commands and other hub processes made or destroyed."""
+    while True:
+        try:
+            await asyncio.to_thread(vault.refresh)
+        except Exception:
+            # Reading asks the database for every container; only this memory is behind.
+            _logger.exception("vault.not_refreshed")
+        await asyncio.sleep(_VAULT_SECONDS)
 
 
 async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:

@@ -7,6 +7,7 @@
     ├── ContractError     contract.*   content that does not keep to its contract
     ├── DocumentError     document.*   typesetting, sealing or checking a PDF
     ├── LogError          log.*        the message log
+    ├── VaultError        vault.*      what was kept: its keys, its retention, its archives
     ├── RegistryError     registry.*   members, services, rights
     ├── AccessError       access.*     a caller without the right
     ├── ExchangeError     exchange.*   expiry, duplicates, binding, delivery
@@ -185,6 +186,12 @@ class LogError(HubError):
     """The message log cannot do what was asked, or is not what it claims to be."""
 
     family = "log"
+
+
+class VaultError(HubError):
+    """What was kept cannot be read, or may not be erased."""
+
+    family = "vault"
 
 
 class RegistryError(HubError):

@@ -37,6 +37,7 @@ _STATUS = {
     "log.entry_unknown": 404,
     "log.stamp_unknown": 404,
     "log.tile_unknown": 404,
+    "vault.erased": 410,
     "registry.member_unknown": 404,
     "registry.subsystem_unknown": 404,
     "registry.service_unknown": 404,

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from hub.contracts import RetentionPeriod
 from hub.custody import KeyPlace, Secret, is_reference, read_key_place, read_secret
 from hub.errors import SettingsError
 from hub.identifiers import is_uscc
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "HELIOGRAPH_"
-_SECRETS = ("signing_passphrase", "log_passphrase")
+_SECRETS = ("signing_passphrase", "log_passphrase", "vault_passphrase")
+_KEY_PLACES = ("signing_key", "next_signing_key", "vault_key", "next_vault_key")
 _PATHS = (
     "data_folder",
     "signing_key",
@@ -42,6 +44,9 @@ _PATHS = (
     "token_module",
     "key_folder",
     "log_key",
+    "vault_key",
+    "next_vault_key",
+    "vault_keys",
     "trust_list",
     "trust_list_signer",
     "contracts",
@@ -58,6 +63,10 @@ def _uscc(text: str) -> str:
     if not is_uscc(text):
         raise ValueError("is not a unified social credit code")
     return text
+
+
+def _retention(text: str) -> str:
+    return RetentionPeriod(text).text
 
 
 class Settings(BaseModel):
@@ -80,6 +89,13 @@ class Settings(BaseModel):
             in the data folder by default.
         log_key: encrypted PKCS#8 of the Ed25519 key that signs checkpoints.
         log_origin: the log's name in its checkpoints, a URL without scheme; never changed.
+        vault_key: the master key under which the vault's data keys are wrapped: an encrypted file, or the URI
+            of an AES key in a token.
+        vault_passphrase: of that file, or the token's PIN.
+        next_vault_key: the master key that shall follow it, with the same passphrase.
+        vault_keys: folder of the data keys, best away from the database and its backups; `vault-keys` in the
+            data folder by default.
+        default_retention: how long messages are kept whose contract does not say.
         trust_list: folder of signed trust lists, or one; those the database lacks are taken over at start.
         trust_list_signer: PEM of who signed the first trust list, compared with its operator by another way.
         contracts: folder of the contracts.
@@ -107,6 +123,11 @@ class Settings(BaseModel):
     log_key: Path
     log_passphrase: Secret
     log_origin: str
+    vault_key: KeyPlace
+    vault_passphrase: Secret
+    next_vault_key: KeyPlace | None = None
+    vault_keys: Path | None = None
+    default_retention: Annotated[str, AfterValidator(_retention)] = "P10Y"
     trust_list: Path
     trust_list_signer: Path
     contracts: Path
@@ -133,6 +154,11 @@ class Settings(BaseModel):
     def keys(self) -> Path:
         """The folder of the keys made over the API."""
         return self.key_folder or self.data_folder / "keys"
+
+    @property
+    def data_keys(self) -> Path:
+        """The folder of the vault's data keys."""
+        return self.vault_keys or self.data_folder / "vault-keys"
 
     @property
     def database(self) -> str:
@@ -162,9 +188,7 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
     }
     values |= {name: _secret(name, values.get(name), folder, environment) for name in _SECRETS}
     try:
-        for name in ("signing_key", "next_signing_key"):
-            if isinstance(values.get(name), str):
-                values[name] = read_key_place(values[name], Path())
+        values |= _places(values)
         return Settings.model_validate(values)
     except ValidationError as error:
         places = "; ".join(
@@ -172,8 +196,17 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
             for e in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError("settings.invalid", places) from None
-    except ValueError as error:
-        raise SettingsError("settings.invalid", f"signing_key: {error}") from None
+
+
+def _places(values: Mapping[str, Any]) -> dict[str, KeyPlace]:
+    places = {}
+    for name in _KEY_PLACES:
+        if isinstance(text := values.get(name), str):
+            try:
+                places[name] = read_key_place(text, Path())
+            except ValueError as error:
+                raise SettingsError("settings.invalid", f"{name}: {error}") from None
+    return places
 
 
 def _secret(name: str, reference: object, folder: Path, environment: Mapping[str, str]) -> Secret:

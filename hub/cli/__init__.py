@@ -39,6 +39,7 @@ def main() -> None:
         rollover,
         serving,
         trust,
+        vault,
         verifying,
     )
     from hub.errors import HubError
@@ -55,6 +56,7 @@ def main() -> None:
     app.add_typer(administration.registry, name="registry")
     app.add_typer(log.app, name="log")
     app.add_typer(trust.app, name="trust")
+    app.add_typer(vault.app, name="vault")
     try:
         app()
     except HubError as error:

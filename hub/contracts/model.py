@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
     from hub.contracts.payloads import JsonObject, JsonValue
+    from hub.contracts.retention import Retention
     from hub.identifiers import ContractId
 
 # What a file of this type starts with; a wrong label is caught before anybody opens the file.
@@ -59,7 +60,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Contract:
-    """What two departments have agreed to exchange, in one major version."""
+    """What two departments have agreed to exchange, in one major version.
+
+    Args:
+        retention: how long the hub keeps messages under it; None leaves that to the hub's settings.
+    """
 
     id: ContractId
     titles: Mapping[Language, str]
@@ -67,6 +72,7 @@ class Contract:
     sources: tuple[str, ...]
     request: tuple[Part, ...]
     response: tuple[Part, ...]
+    retention: Retention | None = None
 
     def check_request(
         self, parts: Mapping[str, bytes], media_types: Mapping[str, str] | None = None

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hub.contracts.formats import FORMATS
 from hub.contracts.model import Contract, DataClass, Part, find_violations
 from hub.contracts.payloads import JsonValue, PayloadSyntaxError, parse_json
+from hub.contracts.retention import Retention, RetentionPeriod
 from hub.contracts.violations import pointer_of
 from hub.errors import ContractError, Language
 from hub.identifiers import ContractId, is_contract_id
@@ -47,6 +48,12 @@ class _PartRow(BaseModel):
     max_bytes: int = Field(gt=0)
 
 
+class _RetentionRow(BaseModel):
+    model_config = _STRICT
+    period: str
+    basis: str = Field(min_length=1)
+
+
 class _ContractRow(BaseModel):
     model_config = _STRICT
     id: str
@@ -55,6 +62,7 @@ class _ContractRow(BaseModel):
     sources: tuple[str, ...] = Field(min_length=1)
     request: tuple[_PartRow, ...]
     response: tuple[_PartRow, ...] = Field(min_length=1)
+    retention: _RetentionRow | None = None
 
 
 class _CounterExample(BaseModel):
@@ -96,9 +104,21 @@ def _load_contract(file: Path) -> Contract:
         sources=row.sources,
         request=_load_parts(file, row.request),
         response=_load_parts(file, row.response),
+        retention=_load_retention(file, row),
     )
     _prove(contract, file.parent / "examples")
     return contract
+
+
+def _load_retention(file: Path, row: _ContractRow) -> Retention | None:
+    if row.retention is None:
+        if row.personal_data is not DataClass.NONE:
+            _refuse(file, "carries personal data and does not say how long it is kept")
+        return None
+    try:
+        return Retention(RetentionPeriod(row.retention.period), row.retention.basis)
+    except ValueError as exc:
+        _refuse(file, f"retention: {exc}", exc)
 
 
 def _load_parts(file: Path, rows: tuple[_PartRow, ...]) -> tuple[Part, ...]:

@@ -9,7 +9,7 @@ from hub.custody.held import KeyHolder, public_bytes, read_chain
 from hub.custody.keyring import KeyRing, RingedKey
 from hub.custody.opening import open_holder, open_key
 from hub.custody.places import KeyPlace, TokenPlace, read_key_place
-from hub.custody.privatefiles import write_private_file
+from hub.custody.privatefiles import exposure_of, read_private_file, write_private_file
 from hub.custody.process import guard_memory
 from hub.custody.requests import (
     REQUESTED_USES,
@@ -21,6 +21,7 @@ from hub.custody.requests import (
 )
 from hub.custody.rollover import RollOver, RollOverState
 from hub.custody.secrets import Secret, is_reference, read_secret
+from hub.custody.wrapping import WrappingKey, generate_wrapping_key, open_wrapping_key
 
 __all__ = [
     "REQUESTED_USES",
@@ -36,19 +37,24 @@ __all__ = [
     "Secret",
     "Subject",
     "TokenPlace",
+    "WrappingKey",
     "check_answer",
+    "exposure_of",
     "generate_key",
+    "generate_wrapping_key",
     "guard_memory",
     "is_reference",
     "load_signing_key",
     "open_holder",
     "open_key",
+    "open_wrapping_key",
     "previous_of",
     "public_bytes",
     "read_certificates",
     "read_chain",
     "read_key_file",
     "read_key_place",
+    "read_private_file",
     "read_request",
     "read_secret",
     "request_certificate",

@@ -19,14 +19,13 @@ from asn1crypto.keys import EncryptedPrivateKeyInfo
 from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 FEWEST_ROUNDS = 2048
 ROUNDS = 600_000
 FEWEST_SCRYPT_COST = 2**14
 
 _LABEL = "ENCRYPTED PRIVATE KEY"
-_CIPHERS = frozenset({"aes128_cbc", "aes192_cbc", "aes256_cbc"})
-_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha512_256"})
 
 
 class _ScryptParameters(core.Sequence):  # type: ignore[misc] # asn1crypto has no types.
@@ -39,6 +38,15 @@ class _ScryptParameters(core.Sequence):  # type: ignore[misc] # asn1crypto has n
         ("parallelization", core.Integer),
         ("key_length", core.Integer, {"optional": True}),
     ]
+
+
+_CIPHER_KEY_BYTES = {"aes128_cbc": 16, "aes192_cbc": 24, "aes256_cbc": 32}
+_HASHES: dict[str, hashes.HashAlgorithm] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+    "sha512_256": hashes.SHA512_256(),
+}
 
 
 def encryption_weakness(content: bytes) -> str | None:
@@ -59,7 +67,7 @@ def encryption_weakness(content: bytes) -> str | None:
         parameters = algorithm["parameters"]
         cipher = parameters["encryption_scheme"]["algorithm"].native
         derivation = parameters["key_derivation_func"]
-        if cipher not in _CIPHERS:
+        if cipher not in _CIPHER_KEY_BYTES:
             return f"the cipher {cipher}"
         return _derivation_weakness(derivation)
     except (TypeError, KeyError) as exc:
@@ -74,7 +82,7 @@ def _derivation_weakness(derivation: Any) -> str | None:
             rounds, digest = parameters["iteration_count"].native, parameters["prf"]["algorithm"].native
             if rounds < FEWEST_ROUNDS:
                 return f"{rounds} rounds of PBKDF2, fewer than {FEWEST_ROUNDS}"
-            return None if digest in _DIGESTS else f"PBKDF2 over {digest}"
+            return None if digest in _HASHES else f"PBKDF2 over {digest}"
         case "1.3.6.1.4.1.11591.4.11":
             cost = _ScryptParameters.load(parameters.dump())["cost"].native
             return None if cost >= FEWEST_SCRYPT_COST else f"scrypt with the cost {cost}"
@@ -118,3 +126,38 @@ def encrypt_key(der: bytes, passphrase: bytes) -> bytes:
     )
     written: bytes = pem.armor(_LABEL, info.dump())
     return written
+
+
+def decrypt_key(content: bytes, passphrase: bytes) -> bytes:
+    """Decrypt a PKCS#8 key of any kind, also of kinds `cryptography` does not know.
+
+    Args:
+        content: PEM `encryption_weakness` has nothing against.
+        passphrase: of the key.
+
+    Returns:
+        PrivateKeyInfo in DER, or, with a wrong passphrase, in one of 256 cases, noise.
+
+    Raises:
+        ValueError: the passphrase is wrong or the file is damaged.
+    """
+    info = EncryptedPrivateKeyInfo.load(pem.unarmor(content)[2], strict=True)
+    parameters = info["encryption_algorithm"]["parameters"]
+    scheme = parameters["encryption_scheme"]
+    size = _CIPHER_KEY_BYTES[scheme["algorithm"].native]
+    key = _derive(parameters["key_derivation_func"], passphrase, size)
+    decryptor = Cipher(algorithms.AES(key), modes.CBC(scheme["parameters"].native)).decryptor()
+    unpadder = padding.PKCS7(128).unpadder()
+    padded = decryptor.update(info["encrypted_data"].native) + decryptor.finalize()
+    return unpadder.update(padded) + unpadder.finalize()
+
+
+def _derive(derivation: Any, passphrase: bytes, size: int) -> bytes:
+    parameters = derivation["parameters"]
+    if derivation["algorithm"].native == "pbkdf2":
+        digest = _HASHES[parameters["prf"]["algorithm"].native]
+        rounds, salt = parameters["iteration_count"].native, parameters["salt"].native
+        return PBKDF2HMAC(digest, size, salt, rounds).derive(passphrase)
+    costs = _ScryptParameters.load(parameters.dump()).native
+    scrypt = Scrypt(costs["salt"], size, costs["cost"], costs["block_size"], costs["parallelization"])
+    return scrypt.derive(passphrase)

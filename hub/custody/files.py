@@ -73,7 +73,7 @@ def open_file_holder(path: Path, passphrase: bytes) -> FileHolder:
     Raises:
         TrustError: as `read_key_file`.
     """
-    content = _read_encrypted(path)
+    content = read_encrypted(path)
     try:
         return FileHolder(_decrypt(content, path, passphrase))
     except UnsupportedAlgorithm:
@@ -91,15 +91,19 @@ def read_key_file(path: Path, passphrase: bytes) -> PrivateKeyTypes:
         TrustError: `trust.key_unusable` when the file is missing, a link, not of this form or weakly
             encrypted, or the passphrase is wrong; `trust.key_exposed` when others may read or change it.
     """
-    content = _read_encrypted(path)
+    content = read_encrypted(path)
     try:
         return _decrypt(content, path, passphrase)
     except UnsupportedAlgorithm as exc:
         raise TrustError("trust.key_unusable", f"{path.name} holds a key of no use here") from exc
 
 
-def _read_encrypted(path: Path) -> bytes:
-    """Read an encrypted key's file and hold it to what is asked of one."""
+def read_encrypted(path: Path) -> bytes:
+    """Read an encrypted key's file and hold it to what is asked of one.
+
+    Raises:
+        TrustError: as `read_key_file`.
+    """
     try:
         content, exposure = read_private_file(path)
         weakness = encryption_weakness(content)
@@ -119,17 +123,18 @@ def _decrypt(content: bytes, path: Path, passphrase: bytes) -> PrivateKeyTypes:
     try:
         return serialization.load_pem_private_key(content, passphrase)
     except (ValueError, TypeError) as exc:
-        raise _not_decrypted(path) from exc
+        raise not_decrypted(path) from exc
 
 
 def _decrypt_sm2(content: bytes, path: Path, passphrase: bytes) -> Sm2PrivateKey:
     try:
         return Sm2PrivateKey(content, passphrase)
     except ValueError as exc:
-        raise _not_decrypted(path) from exc
+        raise not_decrypted(path) from exc
 
 
-def _not_decrypted(path: Path) -> TrustError:
+def not_decrypted(path: Path) -> TrustError:
+    """Return the refusal of a key file its passphrase does not open."""
     detail = f"{path.name} cannot be decrypted: the passphrase is wrong or the file is damaged"
     return TrustError("trust.key_unusable", detail)
 
@@ -141,11 +146,20 @@ def write_key_file(path: Path, key: PrivateKeyTypes, passphrase: bytes) -> None:
         TrustError: `trust.key_exists` when there is a file already, which stays; `trust.key_unusable` when
             the passphrase is empty or it cannot be written.
     """
-    if not passphrase:
-        raise TrustError("trust.key_unusable", "a key is not written without a passphrase")
     der = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    write_encrypted(path, der, passphrase)
+
+
+def write_encrypted(path: Path, der: bytes, passphrase: bytes) -> None:
+    """Write a PKCS#8 structure, encrypted, readable by its owner only.
+
+    Raises:
+        TrustError: as `write_key_file`.
+    """
+    if not passphrase:
+        raise TrustError("trust.key_unusable", "a key is not written without a passphrase")
     try:
         write_private_file(path, encrypt_key(der, passphrase))
     except FileExistsError as exc:

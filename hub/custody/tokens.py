@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Any, Never, TypeVar
+from typing import TYPE_CHECKING, Any, Never
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
-from pkcs11.exceptions import MultipleObjectsReturned, NoSuchKey, PKCS11Error
 from pkcs11.util.ec import encode_ec_public_key
 
-from hub.custody.modules import module_at
+from hub.custody.tokenaccess import TokenAccess
 from hub.errors import TrustError
 from hub.trust import ALGORITHMS, Scheme, algorithm_for, algorithms_for, is_signature_valid
 
@@ -29,12 +28,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
     from pkcs11.types import Key, Session
 
-    from hub.custody.modules import Module
     from hub.custody.places import TokenPlace
     from hub.custody.secrets import Secret
     from hub.trust import SignatureAlgorithm
-
-_T = TypeVar("_T")
 
 _ED25519_OID = bytes.fromhex("06032b6570")
 _ED25519_PREFIX = b"\x04\x20"
@@ -66,17 +62,12 @@ class TokenHolder:
     """
 
     def __init__(self, place: TokenPlace, pin: Secret, module: Path | None = None) -> None:
-        library = place.module or module
-        if library is None:
-            raise TrustError("trust.token_unavailable", f"no PKCS#11 module is set for {place}")
         self._place = place
-        self._pin = pin
-        self._module: Module = module_at(library)
+        self._access = TokenAccess(place, pin, module, what="key pair")
         self._found: tuple[int, Key] | None = None
-        self._was_open = False
-        self.public_key: PublicKeyTypes = self._with_session(self._read_public_key)
+        self.public_key: PublicKeyTypes = self._access.work(self._read_public_key)
         self._prove()
-        self._was_open = True
+        self._access.was_open = True
 
     def signer(self, algorithm: SignatureAlgorithm) -> Callable[[bytes], bytes]:
         """Return what signs in the token with a row of the table; ECDSA comes as DER.
@@ -90,11 +81,11 @@ class TokenHolder:
             raise TrustError("trust.key_unusable", f"{self._place} does not sign with {algorithm.name}")
         parameters = _mechanism(algorithm)
         if algorithm.scheme is not Scheme.ECDSA:
-            return lambda data: self._with_session(lambda session: self._sign(session, data, parameters))
+            return lambda data: self._access.work(lambda session: self._sign(session, data, parameters))
 
         def sign_with_ecdsa(data: bytes) -> bytes:
             digest = hashlib.new(algorithm.digest, data).digest()
-            raw = self._with_session(lambda session: self._sign(session, digest, parameters))
+            raw = self._access.work(lambda session: self._sign(session, digest, parameters))
             half = len(raw) // 2
             return encode_dss_signature(int.from_bytes(raw[:half], "big"), int.from_bytes(raw[half:], "big"))
 
@@ -107,62 +98,20 @@ class TokenHolder:
         raise TypeError("a private key is not pickled")
 
     def _sign(self, session: Session, data: bytes, parameters: dict[str, Any]) -> bytes:
-        if self._found is None or self._found[0] != self._module.generation:
-            self._found = (self._module.generation, self._find_private_key(session))
+        if self._found is None or self._found[0] != self._access.generation:
+            self._found = (self._access.generation, self._find_private_key(session))
         key: Any = self._found[1]
         signature: bytes = key.sign(data, **parameters)
         return signature
 
-    def _with_session(self, work: Callable[[Session], _T]) -> _T:
-        """Do some work in the token; where the session has died, in a new one, at last in a new module."""
-        for renew in (self._forget, self._restart):
-            try:
-                with self._module.session(self._place, self._pin) as session:
-                    return work(session)
-            except PKCS11Error:
-                renew()
-        try:
-            with self._module.session(self._place, self._pin) as session:
-                return work(session)
-        except PKCS11Error as exc:
-            self._forget()
-            raise self._failure(exc) from exc
-
-    def _forget(self) -> None:
-        self._module.forget(self._place)
-
-    def _restart(self) -> None:
-        self._module.forget(self._place)
-        self._module.restart()
-
-    def _failure(self, error: PKCS11Error) -> TrustError:
-        # A key that was there before is away with its token's content, which may come back.
-        if not self._was_open and isinstance(error, NoSuchKey | MultipleObjectsReturned):
-            found = "no" if isinstance(error, NoSuchKey) else "more than one"
-            return TrustError("trust.key_unusable", f"the token has {found} key pair {self._place}")
-        return TrustError("trust.token_unavailable", f"{self._place}: {type(error).__name__}")
-
-    def _find(self, session: Session, object_class: ObjectClass) -> Key:
-        asked: dict[Attribute, Any] = {Attribute.CLASS: object_class}
-        if self._place.object is not None:
-            asked[Attribute.LABEL] = self._place.object
-        if self._place.id is not None:
-            asked[Attribute.ID] = self._place.id
-        # All are fetched: a search left open would end in whatever session there is by then.
-        found: list[Any] = list(session.get_objects(asked))
-        if len(found) != 1:
-            raise MultipleObjectsReturned if found else NoSuchKey
-        key: Key = found[0]
-        return key
-
     def _find_private_key(self, session: Session) -> Key:
-        key = self._find(session, ObjectClass.PRIVATE_KEY)
+        key = self._access.find(session, ObjectClass.PRIVATE_KEY)
         if key[Attribute.EXTRACTABLE] or not key[Attribute.SENSITIVE]:
             raise TrustError("trust.key_unusable", f"{self._place} can be taken out of its token")
         return key
 
     def _read_public_key(self, session: Session) -> PublicKeyTypes:
-        return read_public_key(self._find(session, ObjectClass.PUBLIC_KEY))
+        return read_public_key(self._access.find(session, ObjectClass.PUBLIC_KEY))
 
     def _prove(self) -> None:
         """Sign something nobody can use, and verify it: the public object may be any other key's."""

@@ -27,6 +27,7 @@ from adapters.simulators.pki import (
 )
 from hub.accounts import Accounts, Principal, Role
 from hub.clock import SystemClock
+from hub.custody import Secret, generate_wrapping_key
 from hub.database import Writer, open_database
 from hub.identifiers import SubsystemId
 from hub.messagelog import generate_log_key
@@ -138,6 +139,8 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
     passphrase = passphrase_of(folder)
     # A new database is a new log, and no key may sign two logs of one name.
     generate_log_key(folder.path / "data" / "log.key.pem", passphrase.encode("ascii"))
+    secret = Secret("the demonstration", passphrase)
+    generate_wrapping_key(folder.path / "data" / "vault.key.pem", secret)
     _write_registry(folder, ports)
     _write_yaml(folder.hub_config, _hub_settings(pki, ports))
     fund_token, caseworker, auditor = _issue_tokens(folder)
@@ -146,6 +149,7 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
     environment = {
         "HELIOGRAPH_SIGNING_PASSPHRASE": passphrase,
         "HELIOGRAPH_LOG_PASSPHRASE": passphrase,
+        "HELIOGRAPH_VAULT_PASSPHRASE": passphrase,
         "GATEWAY_PASSPHRASE": passphrase,
         "FUND_TOKEN": fund_token,
         PASSPHRASE_VARIABLE: passphrase,
@@ -162,6 +166,7 @@ def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:
         "signing_chain": str(pki.chain("hub-sign").resolve()),
         "log_key": "data/log.key.pem",
         "log_origin": LOG_ORIGIN,
+        "vault_key": "data/vault.key.pem",
         "trust_list": str(pki.trust_list.resolve()),
         "trust_list_signer": str(pki.trust_list_signer.resolve()),
         "contracts": str(PROJECT / "contracts"),

@@ -41,7 +41,6 @@ class EvidenceRequest:
     Attributes:
         id: also the id of the message it leads to, so that a draft can never become two messages.
         requester: the caseworker, as the account is named.
-        data: the question, as the contract's `request.json` says.
         code: why there is no answer, when there is none.
         message_id: the message it led to, once the hub has it.
     """
@@ -51,11 +50,24 @@ class EvidenceRequest:
     subsystem: SubsystemId
     service: ServiceId
     contract: ContractId
-    data: Mapping[str, Any]
-    purpose: Purpose
     created_at: datetime
     claimed_at: datetime | None
     state: RequestState
     code: str | None = None
     detail: str | None = None
     message_id: MessageId | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a gateway makes a message of; kept, encrypted, until it has.
+
+    Attributes:
+        request: the request it belongs to.
+        data: the question, as the contract's `request.json` says.
+        purpose: what for.
+    """
+
+    request: EvidenceRequest
+    data: Mapping[str, Any]
+    purpose: Purpose

@@ -165,9 +165,9 @@ def _add_drafts(router: APIRouter, desk: EvidenceDesk, authenticate: Callable[..
             return None
         purpose = draft.purpose
         return DraftView(
-            id=draft.id,
-            service=draft.service,
-            contract=draft.contract,
+            id=draft.request.id,
+            service=draft.request.service,
+            contract=draft.request.contract,
             request=draft.data,
             purpose={
                 "item": purpose.item,

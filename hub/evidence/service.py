@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import rfc8785
 
 from hub.clock import day_in_china
-from hub.errors import ContractError, ExchangeError
+from hub.envelope import Purpose
+from hub.errors import ContractError, ExchangeError, VaultError
 from hub.evidence import store
-from hub.evidence.model import EvidenceRequest, RequestState
+from hub.evidence.model import Draft, EvidenceRequest, RequestState
 from hub.exchange import ExchangeState
 from hub.identifiers import new_message_id
 
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.database import Writer
-    from hub.envelope import Purpose
     from hub.exchange import Archive, ExchangeRecord
     from hub.identifiers import ContractId, MessageId, ServiceId, SubsystemId
     from hub.registry import Registry
+    from hub.vault import Vault
 
 CLAIM_LIFETIME = timedelta(minutes=15)
 """After this a draft whose gateway fell silent is handed out again; a second message is refused."""
@@ -46,6 +48,7 @@ class EvidenceDesk:
     registry: Registry
     contracts: Mapping[ContractId, Contract]
     archive: Archive
+    vault: Vault
     clock: Clock
     _arrivals: dict[SubsystemId, asyncio.Event] = field(default_factory=dict)
 
@@ -78,19 +81,24 @@ class EvidenceDesk:
             subsystem=requester.subsystem,
             service=service_id,
             contract=service.contract,
-            data=data,
-            purpose=purpose,
             created_at=now,
             claimed_at=None,
             state=RequestState.DRAFT,
         )
-        await self.writer.run_async(lambda connection: store.enter(connection, request))
+        draft = Draft(request, data, purpose)
+
+        def work(connection: Connection) -> None:
+            retention = contract.retention.period.text if contract.retention else None
+            sealed = self.vault.seal(connection, _subject(request.id), _written(draft), retention=retention)
+            store.enter(connection, request, store.Sealed(*sealed))
+
+        await self.writer.run_async(work)
         self._arrival(requester.subsystem).set()
         return request
 
     async def claim(
         self, subsystem: SubsystemId, *, wait_seconds: float, is_gone: Callable[[], Awaitable[bool]]
-    ) -> EvidenceRequest | None:
+    ) -> Draft | None:
         """Hand the subsystem's oldest draft to its gateway, waiting for one if there is none.
 
         Args:
@@ -99,9 +107,10 @@ class EvidenceDesk:
             is_gone: tells whether the gateway has hung up; nobody claims for it then.
         """
 
-        def take(connection: Connection) -> EvidenceRequest | None:
+        def take(connection: Connection) -> Draft | None:
             now = self.clock.now()
-            return store.claim(connection, subsystem, now, stale_before=now - CLAIM_LIFETIME)
+            taken = store.claim(connection, subsystem, now, stale_before=now - CLAIM_LIFETIME)
+            return None if taken is None else self._opened(connection, *taken)
 
         deadline = asyncio.get_running_loop().time() + wait_seconds
         while True:
@@ -169,5 +178,26 @@ class EvidenceDesk:
             )
         return replace(request, state=RequestState.SENT, message_id=record.message_id)
 
+    def _opened(self, connection: Connection, request: EvidenceRequest, sealed: store.Sealed) -> Draft | None:
+        try:
+            plain = self.vault.unseal(connection, _subject(request.id), sealed.key_id, sealed.content)
+        except VaultError as exc:
+            if exc.code != "vault.erased":
+                raise
+            # Nobody fetched it for as long as it was kept.
+            store.fail(connection, request.id, exc.code, exc.detail)
+            return None
+        fields = json.loads(plain)
+        return Draft(request, fields["data"], Purpose(**fields["purpose"]))
+
     def _arrival(self, subsystem: SubsystemId) -> asyncio.Event:
         return self._arrivals.setdefault(subsystem, asyncio.Event())
+
+
+def _subject(request_id: MessageId) -> str:
+    return f"draft:{request_id}"
+
+
+def _written(draft: Draft) -> bytes:
+    fields = {"data": draft.data, "purpose": asdict(draft.purpose)}
+    return json.dumps(fields, ensure_ascii=False).encode("utf-8")

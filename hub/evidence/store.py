@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Index, LargeBinary, String, Table, Text, insert, select, update
 
 from hub.clock import format_instant, parse_instant
 from hub.database import metadata
-from hub.envelope import Purpose
 from hub.evidence.model import EvidenceRequest, RequestState
 from hub.identifiers import ContractId, MessageId, ServiceId, SubsystemId
+from hub.vault import KeyId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +28,9 @@ _requests = Table(
     Column("subsystem", String(60), nullable=False),
     Column("service", String(101), nullable=False),
     Column("contract", String(70), nullable=False),
-    Column("data", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
+    # The question and its purpose, encrypted by the vault until the gateway has made a message of it.
+    Column("key_id", String(40)),
+    Column("content", LargeBinary),
     Column("created_at", String(24), nullable=False),
     Column("claimed_at", String(24)),
     Column("state", String(20), nullable=False),
@@ -40,7 +40,15 @@ _requests = Table(
 )
 
 
-def enter(connection: Connection, request: EvidenceRequest) -> None:
+@dataclass(frozen=True)
+class Sealed:
+    """A question and its purpose, encrypted by the vault."""
+
+    key_id: KeyId
+    content: bytes
+
+
+def enter(connection: Connection, request: EvidenceRequest, sealed: Sealed) -> None:
     """Enter a draft."""
     connection.execute(
         insert(_requests).values(
@@ -49,8 +57,8 @@ def enter(connection: Connection, request: EvidenceRequest) -> None:
             subsystem=request.subsystem,
             service=request.service,
             contract=request.contract,
-            data=json.dumps(request.data, ensure_ascii=False),
-            purpose=json.dumps(asdict(request.purpose), ensure_ascii=False),
+            key_id=str(sealed.key_id),
+            content=sealed.content,
             created_at=format_instant(request.created_at),
             state=request.state.value,
         )
@@ -59,7 +67,7 @@ def enter(connection: Connection, request: EvidenceRequest) -> None:
 
 def claim(
     connection: Connection, subsystem: SubsystemId, at: datetime, *, stale_before: datetime
-) -> EvidenceRequest | None:
+) -> tuple[EvidenceRequest, Sealed] | None:
     """Hand a subsystem's oldest draft to its gateway; nobody else gets it.
 
     A draft claimed before `stale_before` whose gateway never said what became of it is handed out again.
@@ -74,29 +82,34 @@ def claim(
         .order_by(_requests.c.created_at, _requests.c.id)
         .limit(1)
     ).first()
-    if row is None:
+    if row is None or row.content is None:
         return None
     connection.execute(
         update(_requests)
         .where(_requests.c.id == row.id)
         .values(state=RequestState.CLAIMED.value, claimed_at=format_instant(at))
     )
-    return _request(row)
+    return _request(row), Sealed(KeyId.parse(row.key_id), row.content)
 
 
 def fail(connection: Connection, request_id: MessageId, code: str, detail: str) -> None:
-    """Enter why a draft came to nothing."""
+    """Enter why a draft came to nothing; its question is forgotten."""
     connection.execute(
         update(_requests)
         .where(_requests.c.id == request_id)
-        .values(state=RequestState.FAILED.value, code=code, detail=detail)
+        .values(state=RequestState.FAILED.value, code=code, detail=detail, content=None)
     )
 
 
 def settle(connection: Connection, request_id: MessageId) -> None:
-    """Enter that a draft's message has been sent; what became of it is the exchange's to say."""
+    """Enter that a draft's message has been sent; what became of it is the exchange's to say.
+
+    The question is forgotten here: the message holds it.
+    """
     connection.execute(
-        update(_requests).where(_requests.c.id == request_id).values(state=RequestState.SENT.value)
+        update(_requests)
+        .where(_requests.c.id == request_id)
+        .values(state=RequestState.SENT.value, content=None)
     )
 
 
@@ -126,8 +139,6 @@ def _request(row: Row[tuple[object, ...]]) -> EvidenceRequest:
         subsystem=SubsystemId(fields["subsystem"]),
         service=ServiceId(fields["service"]),
         contract=ContractId(fields["contract"]),
-        data=json.loads(fields["data"]),
-        purpose=Purpose(**json.loads(fields["purpose"])),
         created_at=parse_instant(fields["created_at"]),
         claimed_at=parse_instant(claimed_at) if claimed_at else None,
         state=RequestState(fields["state"]),

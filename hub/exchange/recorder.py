@@ -95,7 +95,7 @@ class Recorder:
             receipt = self._receipt(
                 stage.request, ReceiptStatus.PROCESSED, position, now, answer=stage.answer
             )
-            self._keep(connection, stage.answer, receipt)
+            self._keep(connection, stage, stage.answer, receipt)
             store.conclude(
                 connection,
                 stage.request.header.id,
@@ -146,7 +146,7 @@ class Recorder:
         else:
             fault = self._fault(stage, error, now)
         receipt = self._receipt(request, ReceiptStatus.REFUSED, position, now, answer=fault, code=error.code)
-        self._keep(connection, fault, receipt)
+        self._keep(connection, stage, fault, receipt)
         store.conclude(
             connection,
             request.header.id,
@@ -167,12 +167,15 @@ class Recorder:
         return True
 
     def _begin(self, connection: Connection, stage: Identified) -> None:
-        if store.begin(connection, stage.request, stage.received_at):
-            self._keep(connection, stage.request)
+        is_first = store.begin(connection, stage.request, stage.received_at)
+        # A second try may have come further, so that its contract says how long it is kept.
+        if is_first or isinstance(stage, Checked):
+            self._keep(connection, stage, stage.request)
 
-    def _keep(self, connection: Connection, *envelopes: Envelope) -> None:
+    def _keep(self, connection: Connection, stage: Identified, *envelopes: Envelope) -> None:
+        agreed = stage.contract.retention if isinstance(stage, Checked) else None
         for envelope in envelopes:
-            self.vault.keep(connection, envelope)
+            self.vault.keep(connection, envelope, retention=agreed.period.text if agreed else None)
 
     def _refuse_replay(
         self, connection: Connection, stage: Identified, error: HubError, now: datetime

@@ -1,45 +1,164 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers in the database; the only module that touches this table."""
+"""Encrypted containers, names of keys, erasures; the only module that touches their tables."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, LargeBinary, String, Table, bindparam, select, text
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+    text,
+)
 
-from hub.database import metadata
-from hub.errors import ExchangeError
+from hub.clock import format_instant
+from hub.database import keep_append_only, metadata
+from hub.vault.keyids import KeyId
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection
 
 _containers = Table(
     "containers",
     metadata,
     Column("sha256", String(64), primary_key=True),
-    Column("content", LargeBinary, nullable=False),
+    Column("key_id", String(40), nullable=False),
+    Column("bytes", Integer, nullable=False),
+    # hub.vault.sealing; NULL where it lies in an archive, or its key was destroyed.
+    Column("content", LargeBinary),
+    Index("containers_by_key", "key_id", "sha256"),
 )
 
-# Built once: building it anew took longer than running it.
+_keys = Table(
+    "vault_keys",
+    metadata,
+    Column("key_id", String(40), primary_key=True),
+    Column("created_at", String(24), nullable=False),
+)
+
+_erasures = Table(
+    "vault_erasures",
+    metadata,
+    Column("key_id", String(40), primary_key=True),
+    Column("erased_at", String(24), nullable=False),
+    Column("reason", Text, nullable=False),
+    # The record, RFC 8785; the log has its digest.
+    Column("record", LargeBinary, nullable=False),
+)
+keep_append_only(_erasures)
+
+# Built once: building them anew took longer than running them.
 _INSERT = text(
-    "INSERT INTO containers (sha256, content) VALUES (:sha256, :content) ON CONFLICT (sha256) DO NOTHING"
+    "INSERT INTO containers (sha256, key_id, bytes, content) VALUES (:sha256, :key_id, :bytes, :content) "
+    "ON CONFLICT (sha256) DO NOTHING"
 ).bindparams(bindparam("content", type_=LargeBinary))
+_INSERT_KEY = text(
+    "INSERT INTO vault_keys (key_id, created_at) VALUES (:key_id, :created_at) "
+    "ON CONFLICT (key_id) DO NOTHING"
+)
+_READ = (
+    select(_containers, _erasures.c.erased_at, _erasures.c.reason)
+    .join_from(_containers, _erasures, _containers.c.key_id == _erasures.c.key_id, isouter=True)
+    .where(_containers.c.sha256 == bindparam("wanted"))
+)
+_READ_ERASURE = select(_erasures).where(_erasures.c.key_id == bindparam("wanted"))
 
 
-def insert_container(connection: Connection, sha256: str, content: bytes) -> None:
-    """Keep a container; keeping it twice changes nothing."""
-    connection.execute(_INSERT, {"sha256": sha256, "content": content})
+@dataclass(frozen=True)
+class StoredContainer:
+    """A row: where a container is, and whether its key is gone.
 
-
-def read_container(connection: Connection, sha256: str) -> bytes:
-    """Return a kept container.
-
-    Raises:
-        ExchangeError: `exchange.message_unknown`.
+    Attributes:
+        sha256: of the container, lower-case hex.
+        key_id: what it is encrypted under.
+        size: of the container itself, octets.
+        content: encrypted; None when it is not in the database.
+        erased_at: when its key was destroyed, as in `hub.clock`.
+        reason: why.
     """
-    content: bytes | None = connection.scalar(
-        select(_containers.c.content).where(_containers.c.sha256 == sha256)
+
+    sha256: str
+    key_id: KeyId
+    size: int
+    content: bytes | None
+    erased_at: str | None
+    reason: str | None
+
+
+def insert_container(connection: Connection, sha256: str, key_id: KeyId, size: int, content: bytes) -> bool:
+    """Keep an encrypted container; return whether it was not there yet."""
+    row = {"sha256": sha256, "key_id": str(key_id), "bytes": size, "content": content}
+    return connection.execute(_INSERT, row).rowcount == 1
+
+
+def replace_container(connection: Connection, sha256: str, key_id: KeyId, content: bytes) -> None:
+    """Put a container under another key."""
+    connection.execute(
+        _containers.update().where(_containers.c.sha256 == sha256).values(key_id=str(key_id), content=content)
     )
-    if content is None:
-        raise ExchangeError("exchange.message_unknown", sha256)
-    return content
+
+
+def read_container(connection: Connection, sha256: str) -> StoredContainer | None:
+    """Return a container's row."""
+    row = connection.execute(_READ, {"wanted": sha256}).one_or_none()
+    if row is None:
+        return None
+    return StoredContainer(
+        row.sha256, KeyId.parse(row.key_id), row.bytes, row.content, row.erased_at, row.reason
+    )
+
+
+def enter_key(connection: Connection, key_id: KeyId, at: datetime) -> None:
+    """Enter that a key exists; entering it twice changes nothing."""
+    connection.execute(_INSERT_KEY, {"key_id": str(key_id), "created_at": format_instant(at)})
+
+
+def read_keys(connection: Connection) -> frozenset[KeyId]:
+    """Return every key that was ever used."""
+    return frozenset(KeyId.parse(name) for name in connection.scalars(select(_keys.c.key_id)))
+
+
+def read_erased(connection: Connection) -> frozenset[KeyId]:
+    """Return the keys whose destruction is on record."""
+    return frozenset(KeyId.parse(name) for name in connection.scalars(select(_erasures.c.key_id)))
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """That a key was destroyed.
+
+    Attributes:
+        erased_at: when, as in `hub.clock`.
+        reason: why.
+        record: RFC 8785; the log has its digest.
+    """
+
+    key_id: KeyId
+    erased_at: str
+    reason: str
+    record: bytes
+
+
+def read_erasure(connection: Connection, key_id: KeyId) -> Erasure | None:
+    """Return the record of a key's destruction, or None."""
+    row = connection.execute(_READ_ERASURE, {"wanted": str(key_id)}).one_or_none()
+    return None if row is None else Erasure(key_id, row.erased_at, row.reason, row.record)
+
+
+def enter_erasure(connection: Connection, key_id: KeyId, at: datetime, reason: str, record: bytes) -> None:
+    """Enter that a key is destroyed."""
+    connection.execute(
+        insert(_erasures),
+        {"key_id": str(key_id), "erased_at": format_instant(at), "reason": reason, "record": record},
+    )

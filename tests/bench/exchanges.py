@@ -13,7 +13,7 @@ import httpx2
 import yaml
 
 from adapters.simulators.pki import PASSPHRASE_VARIABLE, make_development_pki
-from hub.custody import load_signing_key
+from hub.custody import Secret, generate_wrapping_key, load_signing_key
 from hub.demo.preparation import HUB_MEMBER, LABOUR_BUREAU, PROJECT
 from hub.demo.processes import Program, all_running, wait_for_http
 from hub.envelope import CONTAINER_MEDIA_TYPE, Kind, open_envelope, read_fault
@@ -53,6 +53,7 @@ def measure(folder: Path) -> Iterator[str]:
         PASSPHRASE_VARIABLE: _PASSPHRASE,
         "HELIOGRAPH_SIGNING_PASSPHRASE": _PASSPHRASE,
         "HELIOGRAPH_LOG_PASSPHRASE": _PASSPHRASE,
+        "HELIOGRAPH_VAULT_PASSPHRASE": _PASSPHRASE,
         "GATEWAY_PASSPHRASE": _PASSPHRASE,
     }
     commands = {
@@ -105,6 +106,7 @@ async def _load(url: str, requests: list[bytes]) -> _Load:
 def _write_configuration(folder: Path, pki: DevelopmentPki, ports: dict[str, int]) -> None:
     (folder / "data").mkdir()
     generate_log_key(folder / "data" / "log.key.pem", _PASSPHRASE.encode())
+    generate_wrapping_key(folder / "data" / "vault.key.pem", Secret("the bench", _PASSPHRASE))
     shared = {
         "trust_list": str(pki.trust_list),
         "trust_list_signer": str(pki.trust_list_signer),
@@ -121,6 +123,7 @@ def _write_configuration(folder: Path, pki: DevelopmentPki, ports: dict[str, int
             "signing_chain": str(pki.chain("hub-sign")),
             "log_key": "data/log.key.pem",
             "log_origin": "bench.example/log",
+            "vault_key": "data/vault.key.pem",
             "registry": "registry.yaml",
         },
     )

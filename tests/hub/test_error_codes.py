@@ -34,6 +34,7 @@ NO_CODES = frozenset(
         "log.not_stamped",
         "log.stamps_coalesced",
         "registry.not_refreshed",
+        "vault.not_refreshed",
         "registry.yaml",
     }
 )

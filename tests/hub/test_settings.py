@@ -13,6 +13,7 @@ from hub.settings import load_settings
 SECRETS = {
     "HELIOGRAPH_SIGNING_PASSPHRASE": "a passphrase",
     "HELIOGRAPH_LOG_PASSPHRASE": "another passphrase",
+    "HELIOGRAPH_VAULT_PASSPHRASE": "a third passphrase",
 }
 COMPLETE: dict[str, Any] = {
     "member": "11510108MB1A00001J",
@@ -21,6 +22,7 @@ COMPLETE: dict[str, Any] = {
     "signing_chain": "hub.pem",
     "log_key": "log.key.pem",
     "log_origin": "log.example/2026",
+    "vault_key": "vault.key.pem",
     "trust_list": "trust-lists",
     "trust_list_signer": "trust-list-signer.pem",
     "contracts": "contracts",
@@ -81,7 +83,8 @@ def test_the_file_may_refer_to_a_secret_and_the_environment_still_wins(
     secret = tmp_path / "secret"
     secret.write_text("from a file\n", encoding="utf-8")
     secret.chmod(0o600)
-    references = {"signing_passphrase": "file:secret", "log_passphrase": "file:secret"}
+    names = ("signing_passphrase", "log_passphrase", "vault_passphrase")
+    references = dict.fromkeys(names, "file:secret")
     settings = load_settings(written(tmp_path, **references), environment)
     assert settings.signing_passphrase.reveal() == environment.get(
         "HELIOGRAPH_SIGNING_PASSPHRASE", "from a file"

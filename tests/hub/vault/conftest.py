@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vault over a database and a folder, with a clock that is moved by the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hub.clock import FixedClock
+from hub.database import Writer, open_database
+from hub.envelope import Payload
+from hub.vault import KeyFolder, Vault
+from tests.hub.envelope.signers import request_envelope
+from tests.vaults import a_key_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.envelope import Envelope
+
+NOW = datetime(2026, 3, 15, 8, tzinfo=UTC)
+
+
+def an_envelope(text: str = "张伟") -> Envelope:
+    """Return a container with a text nobody may find in a database."""
+    content = f'{{"holder":"{text}"}}'.encode()
+    return request_envelope(payloads=(Payload("request.json", "application/json", content),))
+
+
+@dataclass(frozen=True)
+class OpenVault:
+    """A vault and what it stands on."""
+
+    engine: Engine
+    writer: Writer
+    folder: KeyFolder
+    clock: FixedClock
+    vault: Vault
+
+    def keep(self, *envelopes: Envelope, retention: str | None = None) -> None:
+        def work(connection: Connection) -> None:
+            for envelope in envelopes:
+                self.vault.keep(connection, envelope, retention=retention)
+
+        self.writer.run(work)
+
+    def again(self) -> Vault:
+        """Return a vault as another process, or the next start, would have it."""
+        return Vault(self.engine, self.folder, self.clock, default_retention="P10Y")
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+
+
+@pytest.fixture
+def opened(database_url: str, tmp_path: Path) -> Iterator[OpenVault]:
+    engine = open_database(database_url)
+    writer = Writer(engine)
+    clock = FixedClock(NOW)
+    folder = a_key_folder(tmp_path / "keys")
+    yield OpenVault(engine, writer, folder, clock, Vault(engine, folder, clock, default_retention="P10Y"))
+    writer.close()
+    engine.dispose()
