@@ -46,6 +46,7 @@ class Behaviour:
         imprint: what becomes of the request's digest.
         bound: whose digest the signing-certificate attribute carries; None leaves the attribute out.
         binding: which attribute binds it.
+        binds_serial: whether that attribute also states issuer and serial number (RFC 5035 section 4).
         fields: of the TSTInfo, instead of the right ones.
         status: of the answer.
         token: what becomes of the token, as ContentInfo.
@@ -66,6 +67,7 @@ class Behaviour:
     imprint: Callable[[bytes], bytes] = lambda digest: digest
     bound: Callable[[bytes], bytes] | None = lambda certificate: certificate
     binding: str = "signing_certificate_v2"
+    binds_serial: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
     status: str = "granted"
     token: Callable[[Any], Any] = lambda token: token
@@ -234,6 +236,12 @@ def _binding(behaviour: Behaviour, certificate: bytes) -> Any:
             "hash_algorithm": {"algorithm": "sha256"},
             "cert_hash": hashlib.sha256(certificate).digest(),
         }
+    if behaviour.binds_serial:
+        named = asn1_x509.Certificate.load(
+            (behaviour.named or behaviour.key.certificate_chain[0]).public_bytes(Encoding.DER)
+        )
+        issuer = asn1_x509.GeneralName("directory_name", named.issuer)
+        bound["issuer_serial"] = {"issuer": [issuer], "serial_number": named.serial_number}
     return _attribute(behaviour.binding, {"certs": [bound]})
 
 

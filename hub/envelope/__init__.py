@@ -2,6 +2,7 @@
 """The one envelope format: an ASiC-E container with a CAdES signature. Pure: no clock, no IO."""
 
 from hub.envelope.cades import verify_cades, verify_canonical_cades
+from hub.envelope.cms import der_of, tlv
 from hub.envelope.container import (
     assemble_envelope,
     check_manifest,
@@ -39,7 +40,7 @@ from hub.envelope.notices import (
     write_receipt,
 )
 from hub.envelope.replies import Party, fault_about_unreadable, reply_to, require_binding
-from hub.envelope.zipform import Member, read_zip
+from hub.envelope.zipform import Member, read_zip, write_zip
 
 __all__ = [
     "CONTAINER_MEDIA_TYPE",
@@ -64,6 +65,7 @@ __all__ = [
     "check_members",
     "check_payloads",
     "decode_header",
+    "der_of",
     "describe_fault",
     "encode_header",
     "fault_about_unreadable",
@@ -76,10 +78,12 @@ __all__ = [
     "require_binding",
     "seal_envelope",
     "sign_national",
+    "tlv",
     "verify_cades",
     "verify_canonical_cades",
     "verify_national",
     "verify_signature",
     "write_fault",
     "write_receipt",
+    "write_zip",
 ]

@@ -11,6 +11,7 @@ from hub.trust.algorithms import (
     ALGORITHMS,
     ANY_ALGORITHM,
     DEFAULT_ALGORITHMS,
+    DIGEST_OIDS,
     SM2_SM3,
     PrivateKey,
     PublicKey,
@@ -82,7 +83,8 @@ from hub.trust.telling import (
     failures_of,
     verdict,
 )
-from hub.trust.timestamps import TimeStamp, verify_time_stamp
+from hub.trust.timestamps import TimeStamp, believe_token, verify_time_stamp
+from hub.trust.tokens import DIGEST_BYTES, Token, read_token, to_one_form
 from hub.trust.turningpoints import TurningPoints
 from hub.trust.uses import (
     USE_POLICIES,
@@ -104,6 +106,8 @@ __all__ = [
     "ALGORITHMS",
     "ANY_ALGORITHM",
     "DEFAULT_ALGORITHMS",
+    "DIGEST_BYTES",
+    "DIGEST_OIDS",
     "EXPIRY_ALARM",
     "EXPIRY_THRESHOLDS_DAYS",
     "NOT_CHECKED",
@@ -142,6 +146,7 @@ __all__ = [
     "TimeStamp",
     "TimeStampAuthority",
     "TimeStampClient",
+    "Token",
     "TrustList",
     "TrustLists",
     "TurningPoints",
@@ -157,6 +162,7 @@ __all__ = [
     "algorithms_for",
     "algorithms_of",
     "answer_to_json",
+    "believe_token",
     "cures",
     "describe",
     "describe_key",
@@ -177,6 +183,7 @@ __all__ = [
     "policies_allowing",
     "prove_possession",
     "public_key_of",
+    "read_token",
     "refusal",
     "require_possession",
     "short_name",
@@ -187,6 +194,7 @@ __all__ = [
     "stated_algorithm",
     "subject_of",
     "title_of",
+    "to_one_form",
     "validity_of",
     "verdict",
     "verify_time_stamp",

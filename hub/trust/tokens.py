@@ -343,7 +343,7 @@ def _check_binding(attributes: dict[str, Any], certificate: x509.Certificate) ->
             raise refusal("timestamp_binding", certificate)
         serial = bound["issuer_serial"]
         if not isinstance(serial, core.Void):
-            names = [each.chosen.dump() for each in serial["issuer"] if each.name == "directory_name"]
+            names = [each.chosen.untag().dump() for each in serial["issuer"] if each.name == "directory_name"]
             is_same = serial["serial_number"].native == certificate.serial_number
             if not is_same or names != [certificate.issuer.public_bytes()]:
                 raise refusal("timestamp_binding", certificate)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from hub.clock import format_instant
 from hub.errors import TrustError
+from hub.preservation import TimeStampJudge
 from hub.trust import (
     USE_POLICIES,
     HeldRevocation,
@@ -112,11 +113,17 @@ class SignerCertificate:
         self._judged_at = judged_at
         self._points: dict[int, tuple[TrustList, TurningPoints]] = {}
         self._remembered: dict[tuple[object, ...], SignerJudgement] = {}
+        self._time_stamps = TimeStampJudge(trust_lists, source, policies)
 
     @property
     def algorithms(self) -> frozenset[SignatureAlgorithm]:
         """The rows of the table of algorithms that envelopes may be signed with."""
         return self._validator.algorithms(Use.ENVELOPE)
+
+    @property
+    def time_stamps(self) -> TimeStampJudge:
+        """Judges the authorities of time stamps by the same list and answers."""
+        return self._time_stamps
 
     def judge(self, chain: Chain, at: datetime) -> SignerJudgement:
         """Check that a certificate may sign envelopes, and that nobody in its path was revoked.

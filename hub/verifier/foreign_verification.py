@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verifying an ASiC-E container of another producer offline, step by step.
 
-Time stamps and evidence records are named but not evaluated, and a container with one is never called valid:
-nothing counts as passed that was not checked.
+A container is protected by signatures, by evidence records (RFC 4998), or by both. Time stamps and evidence
+records in XML are named but not evaluated, and a container with one is never called valid: nothing counts as
+passed that was not checked.
 
-Source: ETSI EN 319 162-1 clause 4.4 (ASiC-E with CAdES).
+Source: ETSI EN 319 162-1 clause 4.4 (ASiC-E with CAdES or time assertions) and annex A.7.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from hub.clock import format_instant
 from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.errors import EnvelopeError, ExchangeError
+from hub.preservation import RecordVerification, digest_of
 from hub.trust import VerificationReport, describe
 from hub.verifier.foreign import Manifest, ProofKind, read_manifests, unpack
 from hub.verifier.foreign_signature import verify_foreign_cades
@@ -37,10 +39,11 @@ ZIP = "ZIP form of a foreign container"
 MIMETYPE = "Kind of container"
 MANIFESTS = "ASiC manifests"
 DIGESTS = "Digests of the files the manifests name"
-COVERAGE = "Every file is covered by a signature"
+COVERAGE = "Every file is covered by a signature or an evidence record"
 SIGNATURE = "Signature of a manifest"
 PATH = "Certificate path and usage of the signer"
 REVOCATION = "Signer not revoked when signing"
+RECORD = "Evidence record"
 NOT_EVALUATED = "Present, not evaluated"
 
 
@@ -78,10 +81,13 @@ class _Verification:
         steps.run(DIGESTS, "envelope.payload_mismatch", self._check_digests, needs=(MANIFESTS,))
         steps.run(COVERAGE, "envelope.member_unexpected", self._check_coverage, needs=(MANIFESTS,))
         signed = [each for each in self._manifests if each.kind is ProofKind.SIGNATURE]
-        if not signed:
+        recorded = [each for each in self._manifests if _has_record(each)]
+        if not signed and not recorded:
             steps.run(SIGNATURE, "envelope.signature_invalid", self._refuse_unsigned, needs=(MANIFESTS,))
         for manifest in signed:
             self._run_signature(steps, manifest)
+        for manifest in recorded:
+            self._run_record(steps, manifest)
         for name in self._not_evaluated():
             steps.run(f"{NOT_EVALUATED}: {name}", "envelope.not_evaluated", self._refuse_not_evaluated)
         return VerificationReport(
@@ -94,6 +100,26 @@ class _Verification:
         steps.run(signature, "envelope.signature_invalid", lambda: self._check_signature(manifest))
         steps.run(path, "trust.path_invalid", lambda: self._check_path(name), needs=(signature,))
         steps.run(revocation, "trust.revocation_unknown", lambda: self._check_revocation(name), needs=(path,))
+
+    def _run_record(self, steps: DependentSteps, manifest: Manifest) -> None:
+        """Let the record of a manifest be checked as RFC 4998 says, for the files the manifest names."""
+        found = f"{RECORD}: {manifest.proof}"
+        steps.run(found, "envelope.member_missing", lambda: self._find_record(manifest))
+        contents = [self._members.get(reference.name, b"") for reference in manifest.references]
+        verification = RecordVerification(
+            self._members.get(manifest.proof, b""),
+            lambda digest: [digest_of(digest, content) for content in contents],
+            self._certificate.time_stamps,
+            at=self._at,
+            stated=frozenset(reference.digest for reference in manifest.references),
+        )
+        for step in verification.steps(f": {manifest.proof}"):
+            steps.run(step.name, step.code, step.check, needs=(found, DIGESTS, *step.needs))
+
+    def _find_record(self, manifest: Manifest) -> str:
+        if manifest.proof not in self._members:
+            raise EnvelopeError("envelope.member_missing", manifest.proof)
+        return f"over the {len(manifest.references)} files that {manifest.name} names"
 
     def _unpack(self) -> str:
         self._members = unpack(self._raw)
@@ -130,18 +156,18 @@ class _Verification:
         return f"{count} references hold"
 
     def _check_coverage(self) -> str:
-        """Report files that no signed manifest names: anybody could have put them there."""
-        signed = [each for each in self._manifests if each.kind is ProofKind.SIGNATURE]
-        covered = {reference.name for manifest in signed for reference in manifest.references}
+        """Report files that nothing here protects: anybody could have put them there."""
+        proving = [each for each in self._manifests if each.kind is ProofKind.SIGNATURE or _has_record(each)]
+        covered = {reference.name for manifest in proving for reference in manifest.references}
         accounted = covered | {name for each in self._manifests for name in (each.name, each.proof)}
         accounted |= _UNSIGNED_LISTS | {"mimetype"}
         stray = sorted(set(self._members) - accounted)
         if stray:
-            raise EnvelopeError("envelope.member_unexpected", f"not signed: {', '.join(stray)}"[:500])
+            raise EnvelopeError("envelope.member_unexpected", f"not covered: {', '.join(stray)}"[:500])
         return f"{len(covered)} files, nothing beside them"
 
     def _refuse_unsigned(self) -> str:
-        raise EnvelopeError("envelope.member_missing", "no manifest is signed")
+        raise EnvelopeError("envelope.member_missing", "no manifest is signed or has an evidence record")
 
     def _check_signature(self, manifest: Manifest) -> str:
         if manifest.proof not in self._members:
@@ -171,8 +197,13 @@ class _Verification:
         return [
             f"{each.kind} {each.proof} over {each.name}"
             for each in self._manifests
-            if each.kind is not ProofKind.SIGNATURE
+            if each.kind is not ProofKind.SIGNATURE and not _has_record(each)
         ]
 
     def _refuse_not_evaluated(self) -> str:
         raise EnvelopeError("envelope.not_evaluated", "it proves nothing here, for or against")
+
+
+def _has_record(manifest: Manifest) -> bool:
+    """Tell an evidence record in ASN.1 from one in XML, by the names the standard gives them."""
+    return manifest.kind is ProofKind.EVIDENCE_RECORD and manifest.proof.endswith(".ers")

@@ -99,11 +99,13 @@ class SignatureAlgorithm:
     source: str
 
 
-_SHA2 = {
+DIGEST_OIDS = {
     "sha256": ObjectIdentifier("2.16.840.1.101.3.4.2.1"),
     "sha384": ObjectIdentifier("2.16.840.1.101.3.4.2.2"),
     "sha512": ObjectIdentifier("2.16.840.1.101.3.4.2.3"),
 }
+"""Digests by their `hashlib` names (RFC 5754 section 2)."""
+
 _DIGEST_BYTES = {"sha256": 32, "sha384": 48, "sha512": 64}
 _NULL = b"\x05\x00"
 _MGF1 = ObjectIdentifier("1.2.840.113549.1.1.8")
@@ -134,7 +136,7 @@ def _ecdsa(curve: KeyKind, digest: str, arc: int) -> SignatureAlgorithm:
         key=curve,
         scheme=Scheme.ECDSA,
         digest=digest,
-        digest_oid=_SHA2[digest],
+        digest_oid=DIGEST_OIDS[digest],
         identifier=identifier(ObjectIdentifier(f"1.2.840.10045.4.3.{arc}")),
         read_as_well=(),
         signs=EVERYTHING,
@@ -152,7 +154,7 @@ def _pkcs1(digest: str, arc: int) -> SignatureAlgorithm:
         key=KeyKind.RSA,
         scheme=Scheme.PKCS1,
         digest=digest,
-        digest_oid=_SHA2[digest],
+        digest_oid=DIGEST_OIDS[digest],
         identifier=identifier(oid, _NULL),
         # Absent parameters must be read like NULL ones (RFC 4055 section 5).
         read_as_well=(identifier(oid),),
@@ -172,7 +174,7 @@ def pss_parameters(digest: str, hash_ending: bytes = _NULL, mask_ending: bytes =
 
     Source: RFC 4055 section 3.1.
     """
-    oid = _SHA2[digest]
+    oid = DIGEST_OIDS[digest]
     parts = (
         identifier(oid, hash_ending),
         identifier(_MGF1, identifier(oid, mask_ending)),
@@ -192,7 +194,7 @@ def _pss(digest: str) -> SignatureAlgorithm:
         key=KeyKind.RSA,
         scheme=Scheme.PSS,
         digest=digest,
-        digest_oid=_SHA2[digest],
+        digest_oid=DIGEST_OIDS[digest],
         identifier=forms[0],
         read_as_well=tuple(forms[1:]),
         signs=EVERYTHING,
@@ -211,7 +213,7 @@ def _whole_message(kind: KeyKind, scheme: Scheme, oid: str, source: str) -> Sign
         key=kind,
         scheme=scheme,
         digest="sha512",
-        digest_oid=_SHA2["sha512"],
+        digest_oid=DIGEST_OIDS["sha512"],
         identifier=identifier(ObjectIdentifier(oid)),
         read_as_well=(),
         signs=_NO_PDF if is_new else EVERYTHING,

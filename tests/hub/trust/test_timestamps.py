@@ -292,6 +292,7 @@ def test_each_digest_of_the_table_can_be_stamped(
         doing(off=-timedelta(minutes=5, seconds=30), accuracy=60),
         doing(accuracy=None),
         doing(binding="signing_certificate"),
+        doing(binds_serial=True),
         doing(content_type="Application/Timestamp-Reply; charset=binary"),
         signed_by("tsa-rsa"),
         signed_by("tsa-p384"),

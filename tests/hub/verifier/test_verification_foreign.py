@@ -87,16 +87,92 @@ def test_a_real_signature_of_a_higher_profile_holds_and_its_time_stamps_count_fo
     assert failed(report) == {PATH: "trust.unknown_authority", time_stamp: "envelope.not_evaluated"}
 
 
+RECORD = ": META-INF/evidencerecord.ers"
+
+
 @needs_samples
-@pytest.mark.parametrize("file", sorted(SAMPLES.glob("er-*")), ids=lambda file: file.name)
-def test_an_evidence_record_is_named_and_proves_nothing(file: Path) -> None:
-    report = verify_file(file, TrustList(()), at=now())
+@pytest.mark.parametrize(
+    ("name", "time_stamps"),
+    [
+        ("er-asn1-one-file.asice", 2),
+        ("er-asn1-multi-files.asice", 1),
+        ("er-asn1-tst-renewal.asice", 2),
+        ("er-asn1-chain-renewal.asice", 2),
+    ],
+)
+def test_a_real_evidence_record_holds_but_for_its_authorities_whom_nobody_here_approved(
+    name: str, time_stamps: int
+) -> None:
+    report = verify_file(SAMPLES / name, TrustList(()), at=now())
+
+    assert failed(report) == {
+        f"Authority of time stamp {number}{RECORD}": "trust.unknown_authority"
+        for number in range(1, time_stamps + 1)
+    }
+
+
+@needs_samples
+def test_a_real_evidence_record_with_a_wrong_digest_in_its_chain_is_refused_for_that() -> None:
+    report = verify_file(SAMPLES / "er-asn1-incorrect-hash.asice", TrustList(()), at=now())
+
+    wrong = failed(report)
+    assert {name.removesuffix(RECORD) for name in wrong if "Authority" not in name} == {
+        "Order and digests of the evidence record",
+        "Evidence record covers the data objects",
+        "Renewals cover the time stamps before them",
+    }
+    assert {code for name, code in wrong.items() if "Authority" not in name} == {
+        "envelope.evidence_record_invalid"
+    }
+
+
+@needs_samples
+@pytest.mark.parametrize(
+    ("change", "step"),
+    [
+        ({"test.txt": b"other"}, foreign.DIGESTS),
+        ({"test3.txt": b"one more"}, foreign.COVERAGE),
+        ({"META-INF/evidencerecord.ers": b"0\0"}, f"Form of the evidence record{RECORD}"),
+    ],
+)
+def test_what_is_changed_in_a_container_with_an_evidence_record_is_found(
+    change: dict[str, bytes], step: str
+) -> None:
+    with zipfile.ZipFile(SAMPLES / "er-asn1-multi-files.asice") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+
+    assert step in failed(verify_file(zipped(members | change), TrustList(()), at=now()))
+
+
+@needs_samples
+def test_an_evidence_record_says_nothing_of_files_it_does_not_cover_whatever_the_manifest_says() -> None:
+    with zipfile.ZipFile(SAMPLES / "er-asn1-multi-files.asice") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    other = {"test.txt": b"other", "test2.txt": members["test2.txt"]}
+    manifest = manifest_xml(other, proof="META-INF/evidencerecord.ers")
+
+    report = verify_file(
+        zipped(members | other | {"META-INF/ASiCEvidenceRecordManifest.xml": manifest}),
+        TrustList(()),
+        at=now(),
+    )
+
+    assert f"Evidence record covers the data objects{RECORD}" in failed(report)
+
+
+def test_an_evidence_record_in_xml_is_named_and_proves_nothing() -> None:
+    manifest = manifest_xml({"a.txt": TEXT}, proof="META-INF/evidencerecord.xml")
+    members = {
+        "a.txt": TEXT,
+        "META-INF/ASiCEvidenceRecordManifest.xml": manifest,
+        "META-INF/evidencerecord.xml": b"<EvidenceRecord/>",
+    }
 
     record = (
-        f"{foreign.NOT_EVALUATED}: evidence record META-INF/evidencerecord.ers"
+        f"{foreign.NOT_EVALUATED}: evidence record META-INF/evidencerecord.xml"
         " over META-INF/ASiCEvidenceRecordManifest.xml"
     )
-    assert failed(report) == {
+    assert failed(verify_file(zipped(members), TrustList(()), at=now())) == {
         foreign.COVERAGE: "envelope.member_unexpected",
         foreign.SIGNATURE: "envelope.member_missing",
         record: "envelope.not_evaluated",
@@ -267,12 +343,12 @@ def test_a_manifest_of_another_form_is_refused_even_when_it_is_signed(
 def test_a_file_that_only_an_unevaluated_proof_covers_is_reported_as_not_signed(
     members: dict[str, bytes], trust_list: TrustList, revocation: Path
 ) -> None:
-    record = manifest_xml({"more.txt": b"x"}, proof="META-INF/evidencerecord.ers")
+    record = manifest_xml({"more.txt": b"x"}, proof="META-INF/evidencerecord.xml")
     container = {
         **members,
         "more.txt": b"x",
         "META-INF/ASiCEvidenceRecordManifest.xml": record,
-        "META-INF/evidencerecord.ers": b"?",
+        "META-INF/evidencerecord.xml": b"?",
     }
 
     report = verify_file(zipped(container), trust_list, revocation, at=now())
