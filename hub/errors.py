@@ -13,6 +13,7 @@
     ├── ExchangeError     exchange.*   expiry, duplicates, binding, delivery
     ├── AdapterError      adapter.*    a department's legacy system
     ├── AlarmError        alarm.*      what operators have to be told
+    ├── PortalError       portal.*     the pages: a session, a form, an address
     └── SettingsError     settings.*   the operator's configuration
 
 Every code stands once in `errors.toml`, with who is at fault, whether trying again may help, and for
@@ -222,6 +223,12 @@ class AlarmError(HubError):
     """There is no such alarm."""
 
     family = "alarm"
+
+
+class PortalError(HubError):
+    """A page cannot be shown, or a form not be taken."""
+
+    family = "portal"
 
 
 class SettingsError(HubError):

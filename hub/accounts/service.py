@@ -63,6 +63,14 @@ class Accounts:
         """Return whose token this is.
 
         Raises:
+            AccessError: `access.not_authenticated`, see `identify`.
+        """
+        return self.identify(secret).principal
+
+    def identify(self, secret: str) -> Token:
+        """Return the valid token that has this secret.
+
+        Raises:
             AccessError: `access.not_authenticated`. It does not say whether the token is unknown, expired or
                 revoked: who holds it by wrong has no use for that.
         """
@@ -72,7 +80,13 @@ class Accounts:
                 token = store.read_token(connection, _digest(secret))
         if token is None or not token.is_valid(self._clock.now()):
             raise AccessError("access.not_authenticated", "the access token is not valid")
-        return token.principal
+        return token
+
+    def find_valid(self, token_id: TokenId) -> Token | None:
+        """Return a token by what it is spoken of by; None when it is unknown, expired or revoked."""
+        with self._engine.connect() as connection:
+            token = store.find_token(connection, token_id)
+        return token if token is not None and token.is_valid(self._clock.now()) else None
 
     def revoke(self, token_id: TokenId) -> None:
         """Revoke a token for good; doing it again changes nothing.

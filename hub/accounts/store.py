@@ -54,6 +54,12 @@ def read_token(connection: Connection, digest: str) -> Token | None:
     return None if row is None else _token(row)
 
 
+def find_token(connection: Connection, token_id: TokenId) -> Token | None:
+    """Return the token that is spoken of by this id."""
+    row = connection.execute(select(account_tokens).where(account_tokens.c.id == token_id)).one_or_none()
+    return None if row is None else _token(row)
+
+
 def read_tokens(connection: Connection) -> tuple[Token, ...]:
     """Return every token ever issued, oldest first."""
     query = select(account_tokens).order_by(account_tokens.c.issued_at, account_tokens.c.id)

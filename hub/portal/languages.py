@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The language of a page: the one chosen before, else the one the browser prefers; and its words.
+
+The templates are written in English; `translations/zh_CN.po` has the Chinese of every text in them, and is
+compiled when the portal starts. A test holds the two together.
+
+Source: GNU gettext (PO files); RFC 9110 section 12.5.4.
+"""
+
+from __future__ import annotations
+
+import gettext
+from importlib import resources
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+from hub.errors import Language
+from hub.problems import preferred_language
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+LANGUAGE_COOKIE = "heliograph-language"
+_CATALOGUES = {Language.ZH: "zh_CN.po"}
+_YEAR_SECONDS = 365 * 24 * 3600
+
+
+def language_of(request: Request) -> Language:
+    """Return the language a page is answered in."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in set(Language):
+        return Language(chosen)
+    return preferred_language(request.headers.get("accept-language", ""))
+
+
+def remember_language(response: Response, language: Language, *, secure: bool) -> None:
+    """Have the browser keep the language that was chosen."""
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language.value,
+        max_age=_YEAR_SECONDS,
+        path="/portal",
+        secure=secure,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def load_translations(language: Language) -> gettext.NullTranslations:
+    """Return the texts of a language; English ones stand in the templates themselves."""
+    name = _CATALOGUES.get(language)
+    if name is None:
+        return gettext.NullTranslations()
+    source = resources.files("hub.portal").joinpath("translations", name).read_bytes()
+    compiled = BytesIO()
+    write_mo(compiled, read_po(BytesIO(source), locale=name.removesuffix(".po")))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)

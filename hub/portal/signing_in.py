@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signing in with an access token, signing out, and choosing the language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.responses import RedirectResponse, Response
+
+from hub.accounts import Role
+from hub.errors import HubError, Language, PortalError
+from hub.portal.forms import own_path, require_form_token
+from hub.portal.languages import remember_language
+from hub.portal.origins import session_cookie
+from hub.portal.pages import HOME, SIGN_IN, Call, Page
+from hub.problems import status_of
+
+if TYPE_CHECKING:
+    from hub.accounts import Accounts
+    from hub.portal.attempts import SignInAttempts
+    from hub.portal.sessions import Sessions
+
+AUDITORS = frozenset({Role.AUDITOR})
+KEEPERS = frozenset({Role.AUDITOR, Role.OPERATOR, Role.ADMINISTRATOR})
+"""Who looks after the log."""
+
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """The pages around signing in."""
+
+    accounts: Accounts
+    sessions: Sessions
+    attempts: SignInAttempts
+
+    def pages(self) -> tuple[Page, ...]:
+        """Return the pages."""
+        return (
+            Page(path="/", answer=_home, roles=KEEPERS),
+            Page(path="/sign-in", answer=self.show, roles=None),
+            Page(path="/sign-in", answer=self.enter, roles=None, method="POST"),
+            Page(path="/sign-out", answer=self.leave, roles=None, method="POST"),
+            Page(path="/language/{language}", answer=_choose_language, roles=None),
+        )
+
+    def show(self, call: Call) -> Response:
+        """Ask for an access token."""
+        wanted = own_path(call.request.query_params.get("next", ""), HOME)
+        if call.visitor is not None:
+            return RedirectResponse(wanted, 303)
+        return call.render("sign-in.html", next=wanted, error=None)
+
+    def enter(self, call: Call) -> Response:
+        """Check the token and open a session, under an id that was never used before."""
+        wanted = own_path(call.form.get("next", ""), HOME)
+        address = call.request.client.host if call.request.client else ""
+        try:
+            self.attempts.require_left(address)
+            token = self.accounts.identify(call.form.get("token", "").strip())
+            token.principal.require(*sorted(KEEPERS))
+        except HubError as error:
+            if error.code == "access.not_authenticated":
+                self.attempts.note_failure(address)
+            _logger.warning("portal.sign_in_refused", code=error.code)
+            status = status_of(error.code, error.culprit)
+            return call.render("sign-in.html", status=status, next=wanted, error=error)
+        if call.visitor is not None:
+            self.sessions.close(call.visitor)
+        visitor = self.sessions.open(token)
+        _logger.info("portal.signed_in", token_id=token.id)
+        response = RedirectResponse(wanted, 303)
+        response.set_cookie(
+            session_cookie(secure=call.secure),
+            visitor.secret,
+            path="/",
+            secure=call.secure,
+            httponly=True,
+            samesite="strict",
+        )
+        return response
+
+    def leave(self, call: Call) -> Response:
+        """End the session, on the server first."""
+        response = RedirectResponse(SIGN_IN, 303)
+        if call.visitor is not None:
+            require_form_token(call.form, call.visitor)
+            self.sessions.close(call.visitor)
+            _logger.info("portal.signed_out", token_id=call.visitor.token.id)
+        response.delete_cookie(
+            session_cookie(secure=call.secure), path="/", secure=call.secure, httponly=True, samesite="strict"
+        )
+        return response
+
+
+def _home(call: Call) -> Response:
+    """Lead to the first page of the visitor's role."""
+    is_auditor = Role.AUDITOR in call.signed_in.principal.roles
+    return RedirectResponse("/portal/messages" if is_auditor else "/portal/log", 303)
+
+
+def _choose_language(call: Call) -> Response:
+    """Remember the language, and go on where the visitor was."""
+    wanted = call.request.path_params["language"]
+    if wanted not in set(Language):
+        raise PortalError("portal.page_unknown")
+    response = RedirectResponse(own_path(call.request.query_params.get("next", ""), HOME), 303)
+    remember_language(response, Language(wanted), secure=call.secure)
+    return response
