@@ -14,17 +14,19 @@ network. The import rules of the project keep it so.
 
 from hub.verifier.foreign import ProofKind, read_manifests, unpack
 from hub.verifier.foreign_signature import verify_foreign_cades
-from hub.verifier.rendering import render_report, report_to_json
+from hub.verifier.rendering import ToldStep, render_report, report_to_json, tell_step
 from hub.verifier.verification import DocumentVerifier, Verifier, has_header_member, verify_any
 
 __all__ = [
     "DocumentVerifier",
     "ProofKind",
+    "ToldStep",
     "Verifier",
     "has_header_member",
     "read_manifests",
     "render_report",
     "report_to_json",
+    "tell_step",
     "unpack",
     "verify_any",
     "verify_foreign_cades",

@@ -7,6 +7,7 @@ time. Other facts of a step stand in English in both.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import Language, error_kinds
@@ -119,18 +120,54 @@ def render_report(report: VerificationReport, language: Language) -> str:
     return "\n".join(lines)
 
 
-def _render_step(step: VerificationStep, language: Language) -> list[str]:
-    words = _WORDS[language]
+@dataclass(frozen=True)
+class ToldStep:
+    """A step in its reader's language; control characters are shown as escapes.
+
+    Attributes:
+        name: what was checked.
+        is_passed: whether it holds.
+        reason: the facts of this very case.
+        code: a stable code when it does not hold, else None.
+        message: what the code means.
+        cure: what to do about it, where somebody knows.
+    """
+
+    number: int
+    name: str
+    is_passed: bool
+    reason: str
+    code: str | None = None
+    message: str = ""
+    cure: str | None = None
+
+
+def tell_step(step: VerificationStep, language: Language) -> ToldStep:
+    """Say what a step found."""
     base, separator, subject = step.name.partition(": ")
     name = _CHINESE_STEPS.get(base, base) if language is Language.ZH else base
-    head = f"  {step.number:>2}  {words[step.is_passed]}  {name}{separator}{subject}"
-    if step.is_passed:
-        return [f"{printable(head)}: {printable(step.reason)}"]
-    if step.reason.startswith(NOT_CHECKED):
-        return [f"{printable(head)}: {printable(step.reason)}"]
+    name = printable(f"{name}{separator}{subject}")
+    if step.is_passed or step.reason.startswith(NOT_CHECKED):
+        return ToldStep(step.number, name, step.is_passed, printable(step.reason))
     known = error_kinds().get(step.code or "")
-    told = f"{known.message[language]} " if known else ""
-    reason = tell(step.finding, language) if step.finding else printable(step.reason)
-    lines = [f"{printable(head)}: {told}[{step.code}] {reason}"]
     cure = step.finding.cure if step.finding else known.cure if known else None
-    return [*lines, f"      {words['cure']}: {cure[language]}"] if cure else lines
+    return ToldStep(
+        step.number,
+        name,
+        is_passed=False,
+        reason=tell(step.finding, language) if step.finding else printable(step.reason),
+        code=step.code,
+        message=known.message[language] if known else "",
+        cure=cure[language] if cure else None,
+    )
+
+
+def _render_step(step: VerificationStep, language: Language) -> list[str]:
+    words = _WORDS[language]
+    told = tell_step(step, language)
+    head = f"  {told.number:>2}  {words[told.is_passed]}  {told.name}: "
+    if told.code is None:
+        return [head + told.reason]
+    message = f"{told.message} " if told.message else ""
+    lines = [f"{head}{message}[{told.code}] {told.reason}"]
+    return [*lines, f"      {words['cure']}: {told.cure}"] if told.cure else lines
