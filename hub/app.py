@@ -48,6 +48,7 @@ from hub.messagelog import (
     stamp_routes,
     tiled_log_routes,
 )
+from hub.portal import MOUNTED_AT, Portal, PortalParts, SessionLimits
 from hub.problems import install_problems
 from hub.registry import (
     CertificateDesk,
@@ -117,6 +118,7 @@ class Hub:
     vault: Vault
     archive: Archive
     courier: Courier
+    portal: Portal
     registry_file: Path | None
 
     def start(self) -> None:
@@ -138,6 +140,7 @@ class Hub:
         """Stop writing and give everything back."""
         await asyncio.to_thread(self.refresher.close)
         self.stamper.stop()
+        await asyncio.to_thread(self.portal.close)
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
         self.writer.close()
@@ -209,10 +212,12 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         vault=vault,
         clock=clock,
     )
+    accounts = Accounts(engine, writer, clock)
+    stamps = CheckpointStamps(engine)
     return Hub(
         engine=engine,
         writer=writer,
-        accounts=Accounts(engine, writer, clock),
+        accounts=accounts,
         alarms=alarms,
         refresher=RevocationRefresher(revocation, alarms, clock),
         registry=registry,
@@ -243,7 +248,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             clock=clock,
         ),
         log=log,
-        stamps=CheckpointStamps(engine),
+        stamps=stamps,
         stamper=stamper,
         checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
@@ -251,6 +256,24 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         vault=vault,
         archive=archive,
         courier=courier,
+        portal=Portal(
+            PortalParts(
+                engine=engine,
+                writer=writer,
+                clock=clock,
+                accounts=accounts,
+                alarms=alarms,
+                registry=registry,
+                archive=archive,
+                log=log,
+                stamps=stamps,
+                trust_lists=trust_lists,
+                answers=answers,
+                policies=policies,
+                session_limits=_session_limits(settings),
+                portal_url=settings.portal_url,
+            )
+        ),
         registry_file=settings.registry,
     )
 
@@ -287,6 +310,14 @@ def _open_next_key(settings: Settings) -> SigningKey:
     if settings.next_signing_key is None or settings.next_signing_chain is None:
         raise TypeError("there is no next key")
     return _open_key(settings, settings.next_signing_key, settings.next_signing_chain)
+
+
+def _session_limits(settings: Settings) -> SessionLimits:
+    return SessionLimits(
+        idle=timedelta(minutes=settings.portal_idle_minutes),
+        longest=timedelta(hours=settings.portal_session_hours),
+        most=settings.portal_most_sessions,
+    )
 
 
 def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict[ServiceId, OwnService]:
@@ -345,6 +376,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
     app.include_router(stamp_routes(hub.stamps))
     app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
+    app.mount(MOUNTED_AT, hub.portal.app)
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:

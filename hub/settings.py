@@ -9,6 +9,7 @@ the file. See docs/configuration.md.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _PREFIX = "HELIOGRAPH_"
 _SECRETS = ("signing_passphrase", "log_passphrase", "vault_passphrase")
 _KEY_PLACES = ("signing_key", "next_signing_key", "vault_key", "next_vault_key")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _PATHS = (
     "data_folder",
     "signing_key",
@@ -67,6 +69,12 @@ def _uscc(text: str) -> str:
 
 def _retention(text: str) -> str:
     return RetentionPeriod(text).text
+
+
+def _origin(text: str | None) -> str | None:
+    if text is not None and not _ORIGIN.fullmatch(text):
+        raise ValueError("is not https://host, or http://host, without a path")
+    return text
 
 
 class Settings(BaseModel):
@@ -104,6 +112,11 @@ class Settings(BaseModel):
         checkpoint_seconds: how often a log that has grown is sealed with a checkpoint and time-stamped.
         most_stamps_waiting: how many checkpoints wait at most while no time-stamping authority answers.
         stamp_alarm_minutes: how long one may wait before there is an alarm.
+        portal_url: the address browsers see the hub under, `https://host` without a path; None where they
+            reach it directly.
+        portal_idle_minutes: after so long without a page a session of the portal ends.
+        portal_session_hours: after so long it ends in any case, and never later than its access token.
+        portal_most_sessions: of one access token at a time; one more ends the oldest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -135,6 +148,10 @@ class Settings(BaseModel):
     checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     most_stamps_waiting: Annotated[int, Field(ge=1, le=10_000)] = 100
     stamp_alarm_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+    portal_url: Annotated[str | None, AfterValidator(_origin)] = None
+    portal_idle_minutes: Annotated[int, Field(ge=1, le=1_440)] = 30
+    portal_session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    portal_most_sessions: Annotated[int, Field(ge=1, le=100)] = 5
     also_allowed_algorithms: Annotated[
         tuple[Annotated[str, AfterValidator(known_algorithm)], ...], BeforeValidator(_words)
     ] = ()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One message's whole story: who asked whom and why, what came back, where all of it stands in the log.
 
-Everything is read and judged here; the page only shows it. What cannot be read any more, because it was erased
-or never kept, is said so and stops nothing else.
+Everything is read and judged here; the page only shows it. What cannot be read any more, because it was
+erased or never kept, is said so and stops nothing else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 from hub.envelope import open_envelope
 from hub.errors import ExchangeError, HubError
-from hub.identifiers import member_of
 from hub.portal.logproof import prove_in_log
+from hub.portal.names import Names
 from hub.portal.timeline import moments_of
 from hub.portal.verifications import wait_until
-from hub.registry import Member, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hub.envelope import Header
     from hub.exchange import Archive, ExchangeRecord
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from hub.portal.logproof import LogProof
     from hub.portal.timeline import Moment
     from hub.portal.verifications import Verifications, Verified
-    from hub.registry import Registry, Title
+    from hub.registry import Registry
 
 MOST_RELATED = 20
 _PATIENCE_SECONDS = 4.0
@@ -62,7 +61,7 @@ class KeptContainer:
     @property
     def is_valid(self) -> bool:
         """Whether the hub found that every step holds."""
-        return self.verified is not None and self.verified.report.is_valid
+        return self.verified is not None and self.verified.is_valid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,6 @@ class Story:
     """All of it, ready to be shown.
 
     Attributes:
-        names: of members and services, where the registry knows them, by the ids in the story.
         related: of the same conversation, this one included, in the order of arrival.
         conversation_size: how many there are, with those that are not listed.
     """
@@ -81,7 +79,7 @@ class Story:
     moments: tuple[Moment, ...]
     related: tuple[ExchangeRecord, ...]
     conversation_size: int
-    names: Mapping[str, Title]
+    names: Names
 
     @property
     def question(self) -> Header | None:
@@ -95,14 +93,20 @@ class Story:
 
     @property
     def is_valid(self) -> bool:
-        """Whether every container was found valid and every entry is proven; what is missing counts against it."""
+        """Whether every container is valid and every entry proven; what is missing counts against it."""
         return self.proof.is_complete and all(each.is_valid for each in self.containers)
+
+    @property
+    def is_awaiting_checkpoint(self) -> bool:
+        """Whether all that is missing is the checkpoint that covers the last entries."""
+        is_logged = bool(self.proof.entries) and not self.proof.is_broken
+        return is_logged and not self.proof.is_complete and all(each.is_valid for each in self.containers)
 
     @property
     def is_wrong(self) -> bool:
         """Whether something was found wrong, and is not only missing or not there yet."""
         found = (each.verified for each in self.containers)
-        return self.proof.is_broken or any(each is not None and not each.report.is_valid for each in found)
+        return self.proof.is_broken or any(each is not None and not each.is_valid for each in found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +140,7 @@ class Storyteller:
             moments=moments_of(record, _header(containers, "request"), answer, proof),
             related=related,
             conversation_size=len(conversation),
-            names=names_of(self.registry, related),
+            names=Names(self.registry.snapshot),
         )
 
     def container(self, message_id: MessageId, part: str) -> bytes:
@@ -172,21 +176,6 @@ class Storyteller:
             each if future is None else replace(each, verified=wait_until(future, deadline))
             for each, future in running
         )
-
-
-def names_of(registry: Registry, records: Sequence[ExchangeRecord]) -> dict[str, Title]:
-    """Return what the registry calls the members and services of some exchanges, by the ids they stand under."""
-    snapshot = registry.snapshot
-    found: dict[str, Title] = {}
-    for record in records:
-        for party in (record.sender, record.recipient):
-            member = snapshot.find(Member, member_of(party))
-            if member is not None:
-                found[party] = member.names
-        service = snapshot.find(Service, record.service)
-        if service is not None:
-            found[record.service] = service.titles
-    return found
 
 
 def _digests(record: ExchangeRecord) -> tuple[tuple[str, str], ...]:

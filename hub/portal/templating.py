@@ -24,6 +24,7 @@ _PATTERNS = {
     Language.ZH: "y年M月d日 HH:mm:ss",
     Language.EN: "d MMM y, HH:mm:ss",
 }
+_MILLISECONDS = ".SSS"
 
 
 class Templates:
@@ -58,6 +59,7 @@ def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
     environment.globals |= {"language": language.value, **values}
     environment.filters |= {
         "instant": lambda at: _instant(at, language),
+        "exact_instant": lambda at: _instant(at, language, _MILLISECONDS),
         "number": lambda number: format_decimal(number, locale=_LOCALES[language]),
         "printable": printable,
         "in_language": lambda texts: texts[language],
@@ -66,8 +68,8 @@ def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
     return environment
 
 
-def _instant(at: datetime, language: Language) -> Markup:
+def _instant(at: datetime, language: Language, fraction: str = "") -> Markup:
     """Write an instant for people, Beijing time, and for programs, UTC."""
-    local = at.astimezone(CHINA)
-    spoken = format_datetime(local, _PATTERNS[language], tzinfo=CHINA, locale=_LOCALES[language])
+    pattern = _PATTERNS[language] + fraction
+    spoken = format_datetime(at.astimezone(CHINA), pattern, tzinfo=CHINA, locale=_LOCALES[language])
     return Markup('<time datetime="{}">{}</time>').format(format_instant(at), spoken)

@@ -27,12 +27,29 @@ _MOST_KEPT = 300
 _KEPT_SECONDS = 300.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verified:
-    """A report, and when the hub made it (UTC)."""
+    """What the hub found of a container.
+
+    Attributes:
+        report: on the container.
+        documents: on each sealed document in it.
+        at: UTC; when.
+    """
 
     report: VerificationReport
+    documents: tuple[VerificationReport, ...] = ()
     at: datetime
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether every step of every report holds."""
+        return all(each.is_valid for each in self.reports)
+
+    @property
+    def reports(self) -> tuple[VerificationReport, ...]:
+        """All of them, the container's first."""
+        return (self.report, *self.documents)
 
 
 class Verifications:
@@ -43,7 +60,7 @@ class Verifications:
         clock: tells that instant.
     """
 
-    def __init__(self, verify: Callable[[bytes, datetime], VerificationReport], clock: Clock) -> None:
+    def __init__(self, verify: Callable[[bytes, datetime], Verified], clock: Clock) -> None:
         self._verify = verify
         self._clock = clock
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="portal-verification")
@@ -67,8 +84,7 @@ class Verifications:
         self._workers.shutdown(cancel_futures=True)
 
     def _run(self, container: bytes) -> Verified:
-        now = self._clock.now()
-        return Verified(self._verify(container, now), now)
+        return self._verify(container, self._clock.now())
 
 
 def wait_until(future: Future[Verified], deadline: float) -> Verified | None:

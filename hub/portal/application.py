@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The portal as one application, to be mounted under `/portal`, apart from the hub's interface."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hub.errors import ExchangeError, PortalError
+from hub.portal.attempts import SignInAttempts
+from hub.portal.checking import ContainerCheck
+from hub.portal.log_page import LogPage
+from hub.portal.pages import Page, Site
+from hub.portal.protection import Protected
+from hub.portal.searching import SearchPages
+from hub.portal.sessions import Sessions
+from hub.portal.signing_in import SignIn
+from hub.portal.story import Storyteller
+from hub.portal.story_pages import StoryPages
+from hub.portal.templating import Templates
+from hub.portal.verifications import Verifications
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Engine
+    from starlette.requests import Request
+
+    from hub.accounts import Accounts
+    from hub.alarms import Alarms
+    from hub.clock import Clock
+    from hub.database import Writer
+    from hub.exchange import Archive, RevocationAnswers
+    from hub.messagelog import CheckpointStamps, MessageLog
+    from hub.portal.model import SessionLimits
+    from hub.registry import Registry
+    from hub.trust import TrustLists, Use, UsePolicy
+
+MOUNTED_AT = "/portal"
+_STATIC = {"portal.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
+_FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortalParts:
+    """What the pages show, and what they work with.
+
+    Attributes:
+        portal_url: the address browsers see, where it is not simply the hub's own.
+    """
+
+    engine: Engine
+    writer: Writer
+    clock: Clock
+    accounts: Accounts
+    alarms: Alarms
+    registry: Registry
+    archive: Archive
+    log: MessageLog
+    stamps: CheckpointStamps
+    trust_lists: TrustLists
+    answers: RevocationAnswers
+    policies: Mapping[Use, UsePolicy]
+    session_limits: SessionLimits
+    portal_url: str | None = None
+
+
+class Portal:
+    """The pages, and what runs behind them."""
+
+    def __init__(self, parts: PortalParts) -> None:
+        check = ContainerCheck(parts.trust_lists, parts.answers, parts.policies)
+        self._verifications = Verifications(check.verify, parts.clock)
+        sessions = Sessions(parts.engine, parts.writer, parts.clock, parts.accounts, parts.session_limits)
+        folder = resources.files("hub.portal").joinpath("static")
+        files = {name: folder.joinpath(name).read_bytes() for name in _STATIC}
+        self._site = Site(
+            sessions=sessions,
+            templates=Templates({"static": {name: _address(name, each) for name, each in files.items()}}),
+            portal_url=parts.portal_url,
+        )
+        sign_in = SignIn(accounts=parts.accounts, sessions=sessions, attempts=SignInAttempts())
+        self.pages: tuple[Page, ...] = (
+            *sign_in.pages(),
+            *SearchPages(archive=parts.archive, registry=parts.registry).pages(),
+            *StoryPages(storyteller=self._storyteller(parts)).pages(),
+            *LogPage(log=parts.log, stamps=parts.stamps, alarms=parts.alarms).pages(),
+        )
+        pages = Starlette(
+            routes=[*self._site.routes(self.pages), *(_file(name, each) for name, each in files.items())],
+            exception_handlers={HTTPException: self._on_no_page, Exception: self._on_failure},
+        )
+        # Around everything: a middleware of Starlette's would not see what answers a failure.
+        self.app = Protected(pages)
+
+    def close(self) -> None:
+        """Stop what runs behind the pages."""
+        self._verifications.close()
+
+    def _storyteller(self, parts: PortalParts) -> Storyteller:
+        return Storyteller(
+            archive=parts.archive,
+            log=parts.log,
+            stamps=parts.stamps,
+            registry=parts.registry,
+            verifications=self._verifications,
+        )
+
+    def _on_no_page(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        return self._site.call(request, None, {}).refuse(PortalError("portal.page_unknown"), status=status)
+
+    def _on_failure(self, request: Request, error: Exception) -> Response:
+        # The server logs the error itself, with its place; readers learn nothing of the hub's inside.
+        del error
+        return self._site.call(request, None, {}).refuse(ExchangeError("exchange.internal"))
+
+
+def _address(name: str, content: bytes) -> str:
+    """Return the address of a file; another content has another address, so browsers may keep it."""
+    return f"{MOUNTED_AT}/static/{hashlib.sha256(content).hexdigest()[:16]}/{name}"
+
+
+def _file(name: str, content: bytes) -> Route:
+    def answer(request: Request) -> Response:
+        del request
+        return Response(content, media_type=_STATIC[name], headers=_FOR_GOOD)
+
+    return Route(_address(name, content).removeprefix(MOUNTED_AT), answer)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page with one message's whole story, and what can be taken home from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from hub.envelope import CONTAINER_MEDIA_TYPE
+from hub.errors import ExchangeError, error_kinds
+from hub.identifiers import MessageId, is_message_id
+from hub.portal.pages import Call, Page
+from hub.portal.signing_in import AUDITORS
+from hub.verifier import tell_step
+
+if TYPE_CHECKING:
+    from hub.portal.story import Storyteller
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryPages:
+    """The pages about one message."""
+
+    storyteller: Storyteller
+
+    def pages(self) -> tuple[Page, ...]:
+        """Return the pages."""
+        return (
+            Page(path="/messages/{message_id}", answer=self.show, roles=AUDITORS),
+            Page(path="/messages/{message_id}/containers/{part}", answer=self.download, roles=AUDITORS),
+        )
+
+    def show(self, call: Call) -> Response:
+        """Show the whole story."""
+        story = self.storyteller.tell(_message_id(call))
+        return call.render(
+            "story.html",
+            story=story,
+            refusal=error_kinds().get(story.record.code or ""),
+            told=lambda step: tell_step(step, call.language),
+        )
+
+    def download(self, call: Call) -> Response:
+        """Hand out a container, byte for byte as it passed."""
+        message_id, part = _message_id(call), call.request.path_params["part"]
+        container = self.storyteller.container(message_id, part)
+        return Response(
+            container,
+            media_type=CONTAINER_MEDIA_TYPE,
+            headers={"Content-Disposition": f'attachment; filename="{message_id}-{part}.asice"'},
+        )
+
+
+def _message_id(call: Call) -> MessageId:
+    text = call.request.path_params["message_id"]
+    if not is_message_id(text):
+        raise ExchangeError("exchange.message_unknown", "not a message id")
+    return MessageId(text)
