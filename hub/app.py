@@ -18,7 +18,7 @@ from hub.alarms import Alarms, alarm_routes
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
 from hub.custody import KeyRing, open_key, open_wrapping_key
-from hub.database import Writer, open_database
+from hub.database import ServingClaim, Writer, open_database
 from hub.envelope import Limits, Party
 from hub.errors import HubError
 from hub.evidence import EvidenceDesk, evidence_routes
@@ -26,6 +26,7 @@ from hub.exchange import (
     Archive,
     Courier,
     HttpCourier,
+    Interruptions,
     OwnAnswers,
     OwnCourier,
     OwnService,
@@ -35,7 +36,6 @@ from hub.exchange import (
     RevocationAnswers,
     WithdrawalService,
     exchange_routes,
-    release_interrupted,
 )
 from hub.identifiers import MemberId, ServiceId, SubsystemId
 from hub.keystore import KeyFolder, key_routes
@@ -89,6 +89,8 @@ if TYPE_CHECKING:
 _REGISTRY_SECONDS = 1.0
 _TRUST_LIST_SECONDS = 5.0
 _CERTIFICATES_SECONDS = 2.0
+_CLAIM_SECONDS = 1.0
+_LOOKS_FOR_INTERRUPTED = 5  # One look in so many turns of the claim.
 _OWN_ANSWERS_SECONDS = 20.0
 _VAULT_SECONDS = 10.0
 _logger = structlog.get_logger(__name__)
@@ -100,6 +102,8 @@ class Hub:
 
     engine: Engine
     writer: Writer
+    claim: ServingClaim
+    interruptions: Interruptions
     accounts: Accounts
     alarms: Alarms
     refresher: RevocationRefresher
@@ -124,17 +128,17 @@ class Hub:
     def start(self) -> None:
         """Take up service: apply the registry file, and let messages that a crash cut off be tried again.
 
-        Only for the process that serves. A command beside it must leave messages in progress alone, or they
+        Only for a process that serves. A command beside it must leave messages in progress alone, or they
         could be delivered twice.
 
         Raises:
+            SettingsError: `settings.database_in_use`: another process serves from the same SQLite database.
             RegistryError: the registry file cannot be used.
         """
+        self.claim.take()
         if self.registry_file is not None:
             self.registry.apply(load_registry_file(self.registry_file), by="registry file")
-        interrupted = self.writer.run(release_interrupted)
-        if interrupted:
-            _logger.warning("exchange.interrupted", count=interrupted)
+        self.interruptions.start()
 
     async def close(self) -> None:
         """Stop writing and give everything back."""
@@ -144,6 +148,7 @@ class Hub:
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
         self.writer.close()
+        self.claim.release()
         self.engine.dispose()
 
 
@@ -159,6 +164,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     contracts = load_contracts(settings.contracts)
     engine = open_database(settings.database)
     writer = Writer(engine)
+    claim = ServingClaim(engine)
+    interruptions = Interruptions(engine, writer, claim)
     alarms = Alarms(engine, writer, clock)
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
@@ -197,7 +204,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         contracts=contracts,
         validator=validator,
         courier=OwnCourier(own_services, party, clock, beyond=courier),
-        recorder=Recorder(log=log, vault=vault, writer=writer, party=party, clock=clock),
+        recorder=Recorder(
+            log=log, vault=vault, writer=writer, party=party, clock=clock, interruptions=interruptions
+        ),
         revocation_answers=answers,
         clock=clock,
         limits=Limits(),
@@ -217,6 +226,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     return Hub(
         engine=engine,
         writer=writer,
+        claim=claim,
+        interruptions=interruptions,
         accounts=accounts,
         alarms=alarms,
         refresher=RevocationRefresher(revocation, alarms, clock),
@@ -334,6 +345,7 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_follow_registry(hub.registry)),
             asyncio.create_task(_follow_trust_lists(hub)),
             asyncio.create_task(_seal_log(hub)),
+            asyncio.create_task(_keep_claim(hub)),
             asyncio.create_task(_look_after_certificates(hub.upkeep)),
             asyncio.create_task(_keep_own_answers(hub.own_answers)),
             asyncio.create_task(_follow_vault_keys(hub.vault)),
@@ -434,6 +446,19 @@ async def _follow_vault_keys(vault: Vault) -> None:
             # Reading asks the database for every container; only this memory is behind.
             _logger.exception("vault.not_refreshed")
         await asyncio.sleep(_VAULT_SECONDS)
+
+
+async def _keep_claim(hub: Hub) -> None:
+    """Stay known as a process that serves, and release what others left unfinished when they ended."""
+    while True:
+        try:
+            for _ in range(_LOOKS_FOR_INTERRUPTED):
+                await asyncio.sleep(_CLAIM_SECONDS)
+                await asyncio.to_thread(hub.claim.keep)
+            await asyncio.to_thread(hub.interruptions.look)
+        except Exception:
+            # The database may be gone for a while; claimed again before anything is released.
+            _logger.exception("claim.not_kept")
 
 
 async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:

@@ -11,7 +11,16 @@ what follows from it on both.
 """
 
 from hub.database.engine import is_writing, open_database
+from hub.database.serving import ServingClaim, ServingNumber
 from hub.database.tables import keep_append_only, metadata
 from hub.database.writer import Writer
 
-__all__ = ["Writer", "is_writing", "keep_append_only", "metadata", "open_database"]
+__all__ = [
+    "ServingClaim",
+    "ServingNumber",
+    "Writer",
+    "is_writing",
+    "keep_append_only",
+    "metadata",
+    "open_database",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from hub.database.savepoints import install_savepoints
@@ -22,6 +22,14 @@ _LOCK = (
     "SELECT set_config('idle_in_transaction_session_timeout', '60s', true), "
     f"pg_advisory_xact_lock({_WRITER_LOCK})"
 )
+# A server that went away without a word is noticed after half a minute, not after hours.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
 _READERS = 12
 _MORE_READERS = 12
 
@@ -55,6 +63,11 @@ def is_writing(connection: Connection) -> bool:
     return connection.in_transaction() and _is_for_writing(connection)
 
 
+def patience(url: URL) -> dict[str, int]:
+    """Return how long a PostgreSQL connection waits for what, as far as its URL does not say."""
+    return {name: value for name, value in _PATIENCE.items() if name not in url.query}
+
+
 def _create_engine(url: str) -> Engine:
     try:
         if not url.startswith("postgresql"):
@@ -67,6 +80,7 @@ def _create_engine(url: str) -> Engine:
                 isolation_level="READ COMMITTED",
                 pool_size=_READERS,
                 max_overflow=_MORE_READERS,
+                connect_args=patience(make_url(url)),
                 # The server may have been restarted since a connection was used last.
                 pool_pre_ping=True,
             )

@@ -4,6 +4,7 @@
 from hub.exchange.archive import Archive
 from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService, WithdrawalService
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
+from hub.exchange.interruptions import Interruptions
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
 from hub.exchange.own import OwnCourier, OwnService
 from hub.exchange.own_revocation import OwnAnswers
@@ -12,7 +13,6 @@ from hub.exchange.ports import Courier
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
 from hub.exchange.revocation import KeptAnswer, RevocationAnswers
 from hub.exchange.routes import exchange_routes
-from hub.exchange.store import release_interrupted
 
 __all__ = [
     "CERTIFICATES_PURPOSE",
@@ -23,6 +23,7 @@ __all__ = [
     "ExchangeRecord",
     "ExchangeState",
     "HttpCourier",
+    "Interruptions",
     "KeptAnswer",
     "Outcome",
     "OwnAnswers",
@@ -34,5 +35,4 @@ __all__ = [
     "RevocationAnswers",
     "WithdrawalService",
     "exchange_routes",
-    "release_interrupted",
 ]

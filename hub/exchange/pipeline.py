@@ -114,6 +114,9 @@ class Pipeline:
         except Exception:
             _logger.exception("exchange.failed", reached=type(stage).__name__)
             return await self.recorder.refuse(stage, ExchangeError("exchange.internal"))
+        finally:
+            if isinstance(stage, Checked):
+                self.recorder.interruptions.end(stage.request.header.id)
         if not isinstance(stage, Concluded):
             raise TypeError("the last step concludes")
         return Outcome(container=stage.answer_raw, receipt=stage.receipt.raw, code=None)

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.database import Writer
     from hub.envelope import Envelope, Party
+    from hub.exchange.interruptions import Interruptions
     from hub.messagelog import MessageLog
     from hub.tlog import LogPosition
     from hub.vault import Vault
@@ -70,6 +71,7 @@ class Recorder:
     writer: Writer
     party: Party
     clock: Clock
+    interruptions: Interruptions
 
     async def accept(self, stage: Checked) -> Accepted:
         """Log a request before it is delivered, and sign the receipt that goes with it.
@@ -84,6 +86,8 @@ class Recorder:
             position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
             return self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
 
+        # A row that is there although the write seemed to fail is found by whoever looks for such.
+        self.interruptions.begin(stage.request.header.id)
         return advance(stage, Accepted, accepted_receipt=await self.writer.run_async(work))
 
     async def conclude(self, stage: Answered) -> Concluded:
@@ -99,6 +103,7 @@ class Recorder:
             store.conclude(
                 connection,
                 stage.request.header.id,
+                worker=self.interruptions.worker,
                 state=ExchangeState.PROCESSED,
                 at=now,
                 code=None,
@@ -150,6 +155,7 @@ class Recorder:
         store.conclude(
             connection,
             request.header.id,
+            worker=self.interruptions.worker,
             state=ExchangeState.REFUSED,
             at=now,
             code=error.code,
@@ -167,7 +173,7 @@ class Recorder:
         return True
 
     def _begin(self, connection: Connection, stage: Identified) -> None:
-        is_first = store.begin(connection, stage.request, stage.received_at)
+        is_first = store.begin(connection, stage.request, stage.received_at, self.interruptions.worker)
         # A second try may have come further, so that its contract says how long it is kept.
         if is_first or isinstance(stage, Checked):
             self._keep(connection, stage, stage.request)

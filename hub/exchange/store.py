@@ -6,9 +6,10 @@ A row holds the present state; the containers are in the vault, and the history 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Index,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 
@@ -48,20 +50,45 @@ _exchanges = Table(
     Column("received_at", String(24), nullable=False),
     Column("concluded_at", String(24)),
     Column("attempts", Integer, nullable=False),
+    # Who works on it while it is in progress (hub.database.ServingClaim).
+    Column("worker", BigInteger),
     Column("request_sha256", String(64), nullable=False),
     Column("answer_sha256", String(64)),
     Column("receipt_sha256", String(64)),
     Index("exchanges_by_conversation", "conversation"),
     Index("exchanges_by_arrival", "received_at"),
 )
+# In these words, not with a parameter: SQLite must see that the index holds what is asked for.
+_IS_IN_PROGRESS = text("state = 'in_progress'")
+Index(
+    "exchanges_in_progress",
+    _exchanges.c.worker,
+    sqlite_where=_IS_IN_PROGRESS,
+    postgresql_where=_IS_IN_PROGRESS,
+)
 
 # The statements every message needs are built once; building them anew took longer than running them.
 _FIND = select(_exchanges).where(_exchanges.c.message_id == bindparam("wanted"))
 _BEGIN = insert(_exchanges)
-_CONCLUDE = update(_exchanges).where(_exchanges.c.message_id == bindparam("concluded"))
+_CONCLUDE = update(_exchanges).where(
+    _exchanges.c.message_id == bindparam("concluded"),
+    _exchanges.c.state == ExchangeState.IN_PROGRESS.value,
+    _exchanges.c.worker == bindparam("by"),
+)
+_IN_PROGRESS = select(_exchanges.c.message_id, _exchanges.c.attempts, _exchanges.c.worker).where(
+    _IS_IN_PROGRESS
+)
 
 
-def begin(connection: Connection, request: Envelope, received_at: datetime) -> bool:
+class Try(NamedTuple):
+    """One try of a message: who works on it."""
+
+    message_id: MessageId
+    attempts: int
+    worker: int | None
+
+
+def begin(connection: Connection, request: Envelope, received_at: datetime, worker: int) -> bool:
     """Enter an exchange as in progress, or refuse the message as one that was here before.
 
     A first try that was refused does not stand in the way of a second. Returns whether this is the first.
@@ -83,6 +110,7 @@ def begin(connection: Connection, request: Envelope, received_at: datetime) -> b
                 "state": ExchangeState.IN_PROGRESS.value,
                 "received_at": format_instant(received_at),
                 "attempts": 1,
+                "worker": worker,
                 "request_sha256": request.container_sha256,
             },
         )
@@ -101,6 +129,7 @@ def begin(connection: Connection, request: Envelope, received_at: datetime) -> b
             code=None,
             concluded_at=None,
             attempts=known.attempts + 1,
+            worker=worker,
         )
     )
     return False
@@ -110,17 +139,24 @@ def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
     connection: Connection,
     message_id: MessageId,
     *,
+    worker: int,
     state: ExchangeState,
     at: datetime,
     code: str | None,
     answer: Envelope | None,
     receipt: Envelope,
 ) -> None:
-    """Enter how an exchange ended, and the digests of the containers that say so."""
-    connection.execute(
+    """Enter how an exchange ended, and the digests of the containers that say so.
+
+    Raises:
+        ExchangeError: `internal`: this process does not work on the message any more. It was taken for dead,
+            or a write that seemed to fail had succeeded.
+    """
+    result = connection.execute(
         _CONCLUDE,
         {
             "concluded": message_id,
+            "by": worker,
             "state": state.value,
             "code": code,
             "concluded_at": format_instant(at),
@@ -128,13 +164,26 @@ def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
             "receipt_sha256": receipt.container_sha256,
         },
     )
+    if result.rowcount != 1:
+        raise ExchangeError("exchange.internal", f"{message_id} is in other hands")
 
 
-def release_interrupted(connection: Connection) -> int:
-    """Let messages whose try was cut off by a crash be tried again; return how many there were."""
+def list_in_progress(connection: Connection) -> list[Try]:
+    """Return every try that is under way, or was when its process ended."""
+    return [
+        Try(MessageId(row.message_id), row.attempts, row.worker) for row in connection.execute(_IN_PROGRESS)
+    ]
+
+
+def release(connection: Connection, given_up: Try) -> int:
+    """Let a message be tried again; return 0 when this try of it had ended."""
     result = connection.execute(
         update(_exchanges)
-        .where(_exchanges.c.state == ExchangeState.IN_PROGRESS.value)
+        .where(
+            _exchanges.c.message_id == given_up.message_id,
+            _exchanges.c.attempts == given_up.attempts,
+            _exchanges.c.state == ExchangeState.IN_PROGRESS.value,
+        )
         .values(state=ExchangeState.REFUSED.value, code="exchange.internal")
     )
     return result.rowcount

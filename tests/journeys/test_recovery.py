@@ -19,6 +19,7 @@ import pytest
 from adapters.simulators.pki import make_development_pki, serve
 from hub.app import build_hub
 from hub.envelope import Kind
+from hub.registry import load_registry_file
 from hub.settings import load_settings
 from hub.tlog import EntryEvent
 from tests.journeys.departments import make_departments
@@ -108,7 +109,8 @@ def stopped_world(tmp_path: Path, world: World) -> Iterator[World]:
     prepared = prepare(DemoFolder(folder), world.pki)
     departments = make_departments(world.pki)
     hub = build_hub(load_settings(prepared.folder.hub_config, dict(prepared.environment)))
-    hub.start()
+    assert hub.registry_file is not None
+    hub.registry.apply(load_registry_file(hub.registry_file), by="tests")
     with serving(departments.app(), free_port()) as address:
         register_echo(hub, address, timeout_seconds=30)
         yield replace(

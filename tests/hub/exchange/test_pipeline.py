@@ -3,100 +3,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hub.app import build_hub
 from hub.clock import SystemClock
-from hub.demo.preparation import FUND, DemoFolder, prepare
-from hub.envelope import Kind, Party, Payload, open_envelope, read_fault, reply_to, seal_envelope
-from hub.exchange import ExchangeState, release_interrupted
-from hub.registry import load_registry_file
-from hub.settings import load_settings
+from hub.envelope import Payload, open_envelope, read_fault, seal_envelope
 from hub.tlog import EntryEvent
-from tests.hub.envelope.signers import header_for
-from tests.journeys.departments import ECHO, EMPLOYMENT, LABOUR_ECHO
-from tests.journeys.world import echo_right, echo_service
-from tests.pki import PASSPHRASE, ServedPki
+from tests.hub.exchange.conftest import sent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hub.app import Hub
     from hub.envelope import Envelope
-    from hub.exchange import Outcome, Pipeline
-    from hub.registry import Service
-
-
-class Courier:
-    """A department in this process: it answers, fails, or waits as a test tells it."""
-
-    def __init__(self, pki: ServedPki) -> None:
-        self.party = Party(EMPLOYMENT, pki.signer("labour-sign"))
-        self.delivered: list[Envelope] = []
-        self.failure: Exception | None = None
-        self.pause_seconds = 0.0
-
-    async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
-        assert receipt.header.in_reply_to == request.as_in_reply_to()
-        assert service.id == LABOUR_ECHO
-        self.delivered.append(request)
-        await asyncio.sleep(self.pause_seconds)
-        if self.failure is not None:
-            raise self.failure
-        payload = Payload("response.json", "application/json", request.payloads["request.json"])
-        return reply_to(request, Kind.RESPONSE, (payload,), party=self.party, now=SystemClock().now()).raw
-
-
-@pytest.fixture
-def courier(pki: ServedPki) -> Courier:
-    return Courier(pki)
-
-
-@pytest.fixture
-def hub(pki: ServedPki, courier: Courier, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    folder = tmp_path_factory.mktemp("hub")
-    (folder / "passphrase").write_bytes(PASSPHRASE)
-    prepared = prepare(DemoFolder(folder), pki)
-    settings = load_settings(prepared.folder.hub_config, dict(prepared.environment))
-    hub = build_hub(settings, courier=courier)
-    entries = load_registry_file(prepared.folder.path / "registry.yaml")
-    echo = (echo_service(LABOUR_ECHO, "http://127.0.0.1:9/"), echo_right("echo", FUND, LABOUR_ECHO))
-    hub.registry.apply((*entries, *echo), by="tests")
-    yield hub
-    hub.writer.close()
-    hub.engine.dispose()
-
-
-@pytest.fixture
-def request_(pki: ServedPki) -> Envelope:
-    from datetime import timedelta
-
-    from hub.identifiers import new_message_id
-
-    now, payload = SystemClock().now(), Payload("request.json", "application/json", b'{"text":"a"}')
-    message_id = new_message_id(now)
-    header = header_for(
-        (payload,),
-        id=message_id,
-        conversation=message_id,
-        sent_at=now,
-        expires_at=now + timedelta(minutes=5),
-        service=LABOUR_ECHO,
-        contract=ECHO,
-    )
-    return seal_envelope(header, (payload,), pki.signer("federation-sign"))
-
-
-def sent(pipeline: Pipeline, *requests: Envelope) -> list[Outcome]:
-    async def send() -> list[Outcome]:
-        now = SystemClock().now()
-        return await asyncio.gather(*(pipeline.exchange(each.raw, received_at=now) for each in requests))
-
-    return asyncio.run(send())
+    from tests.hub.exchange.conftest import Courier
+    from tests.pki import ServedPki
 
 
 def events(hub: Hub, request: Envelope) -> list[tuple[EntryEvent, str | None]]:
@@ -166,10 +87,3 @@ def test_nothing_is_answered_when_nothing_can_be_written(
     with pytest.raises(RuntimeError, match="closed"):
         sent(hub.pipeline, request_)
     assert courier.delivered == []
-
-
-def test_only_what_a_crash_cut_off_is_released(hub: Hub, courier: Courier, request_: Envelope) -> None:
-    sent(hub.pipeline, request_)
-    assert hub.writer.run(release_interrupted) == 0
-    assert hub.archive.exchange(request_.header.id).state is ExchangeState.PROCESSED
-    assert len(courier.delivered) == 1
