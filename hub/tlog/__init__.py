@@ -8,7 +8,7 @@ tlog-proof, tlog-tiles.
 """
 
 from hub.tlog.checkpoints import Checkpoint, SignedCheckpoint
-from hub.tlog.cosignatures import SubtreeStatement, instant_of, timestamp_of
+from hub.tlog.cosignatures import LONGEST_NAME, SubtreeStatement, instant_of, timestamp_of
 from hub.tlog.entries import Entry, EntryEvent, LoggedEntry, LogPosition, message_id_in
 from hub.tlog.merkle import (
     EMPTY_ROOT,
@@ -25,7 +25,14 @@ from hub.tlog.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from hub.tlog.notes import HoldingSignature, Note, NoteSignature, open_checkpoint, open_note
+from hub.tlog.notes import (
+    HoldingSignature,
+    Note,
+    NoteSignature,
+    is_note_text,
+    open_checkpoint,
+    open_note,
+)
 from hub.tlog.policies import TrustPolicy, WitnessedCheckpoint
 from hub.tlog.policytext import NO_WITNESS, PolicyGroup, PolicyLog, PolicyWitness
 from hub.tlog.prooffiles import PROOF_FILE_SUFFIX, ProofFile, verify_proof, verify_proof_of_hash
@@ -38,6 +45,7 @@ __all__ = [
     "EMPTY_ROOT",
     "HASH_BYTES",
     "LARGEST_SIZE",
+    "LONGEST_NAME",
     "NO_WITNESS",
     "PROOF_FILE_SUFFIX",
     "TILE_WIDTH",
@@ -71,6 +79,7 @@ __all__ = [
     "inclusion_spans",
     "instant_of",
     "is_key_name",
+    "is_note_text",
     "leaf_hash",
     "message_id_in",
     "node_hash",
