@@ -73,6 +73,7 @@ from hub.trust import (
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
 from hub.vault import KeyFolder as DataKeyFolder
 from hub.vault import Vault
+from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -114,6 +115,7 @@ class Hub:
     upkeep: CertificateUpkeep
     own_answers: OwnAnswers
     log: MessageLog
+    witness: Witness | None
     stamps: CheckpointStamps
     stamper: CheckpointStamper
     checkpoint_seconds: int
@@ -259,6 +261,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             clock=clock,
         ),
         log=log,
+        witness=_open_witness(settings, engine, writer, alarms=alarms, clock=clock, log=log),
         stamps=stamps,
         stamper=stamper,
         checkpoint_seconds=settings.checkpoint_seconds,
@@ -311,6 +314,23 @@ def _open_vault(
     vault = Vault(engine, folder, clock, default_retention=settings.default_retention)
     vault.prepare(writer, {each.retention.period.text for each in contracts.values() if each.retention})
     return vault
+
+
+def _open_witness(  # noqa: PLR0913 (its dependencies)
+    settings: Settings, engine: Engine, writer: Writer, *, alarms: Alarms, clock: Clock, log: MessageLog
+) -> Witness | None:
+    key, name, logs = settings.witness_key, settings.witness_name, settings.witnessed_logs
+    if key is None or name is None or logs is None or settings.witness_passphrase is None:
+        return None
+    passphrase = settings.witness_passphrase.reveal().encode("utf-8")
+    return Witness(
+        engine=engine,
+        writer=writer,
+        cosigner=load_witness_key(key, passphrase, name=name, log=log.verifier),
+        logs=read_witnessed_logs(logs),
+        alarms=alarms,
+        clock=clock,
+    )
 
 
 def _open_key(settings: Settings, place: KeyPlace, chain: Path) -> SigningKey:
@@ -388,6 +408,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
     app.include_router(stamp_routes(hub.stamps))
     app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
+    app.include_router(witness_routes(hub.witness))
     app.mount(MOUNTED_AT, hub.portal.app)
 
     @app.get("/healthz", tags=["operation"])

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "HELIOGRAPH_"
 _SECRETS = ("signing_passphrase", "log_passphrase", "vault_passphrase")
+# Asked for only where the setting beside it names what it opens.
+_OPTIONAL_SECRETS = {"witness_passphrase": "witness_key"}
 _KEY_PLACES = ("signing_key", "next_signing_key", "vault_key", "next_vault_key")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _PATHS = (
@@ -46,6 +48,9 @@ _PATHS = (
     "token_module",
     "key_folder",
     "log_key",
+    "witness_policy",
+    "witness_key",
+    "witnessed_logs",
     "vault_key",
     "next_vault_key",
     "vault_keys",
@@ -97,6 +102,13 @@ class Settings(BaseModel):
             in the data folder by default.
         log_key: encrypted PKCS#8 of the Ed25519 key that signs checkpoints.
         log_origin: the log's name in its checkpoints, a URL without scheme; never changed.
+        witness_policy: which witnesses are asked to cosign the log's checkpoints, where they are, and how
+            many make a quorum (C2SP tlog-policy).
+        witness_key: encrypted PKCS#8 of the Ed25519 or ML-DSA-44 key by which the hub cosigns other logs'
+            checkpoints; never the log's.
+        witness_passphrase: of that file.
+        witness_name: what the hub calls itself as a witness, a URL without scheme; never changed.
+        witnessed_logs: whose checkpoints it cosigns (logs/v0).
         vault_key: the master key under which the vault's data keys are wrapped: an encrypted file, or the URI
             of an AES key in a token.
         vault_passphrase: of that file, or the token's PIN.
@@ -136,6 +148,11 @@ class Settings(BaseModel):
     log_key: Path
     log_passphrase: Secret
     log_origin: str
+    witness_policy: Path | None = None
+    witness_key: Path | None = None
+    witness_passphrase: Secret | None = None
+    witness_name: str | None = None
+    witnessed_logs: Path | None = None
     vault_key: KeyPlace
     vault_passphrase: Secret
     next_vault_key: KeyPlace | None = None
@@ -160,6 +177,13 @@ class Settings(BaseModel):
     def _require_both_of_the_next_key(self) -> Self:
         if (self.next_signing_key is None) != (self.next_signing_chain is None):
             raise ValueError("next_signing_key and next_signing_chain belong together")
+        return self
+
+    @model_validator(mode="after")
+    def _require_all_of_a_witness(self) -> Self:
+        parts = (self.witness_key, self.witness_name, self.witnessed_logs)
+        if any(parts) and not all(parts):
+            raise ValueError("witness_key, witness_name and witnessed_logs belong together")
         return self
 
     @property
@@ -200,10 +224,11 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
     values = _read(file) if file is not None else {}
     values |= {
         name: environment[key]
-        for name in Settings.model_fields.keys() - set(_SECRETS)
+        for name in Settings.model_fields.keys() - {*_SECRETS, *_OPTIONAL_SECRETS}
         if (key := f"{_PREFIX}{name.upper()}") in environment
     }
-    values |= {name: _secret(name, values.get(name), folder, environment) for name in _SECRETS}
+    optional = [name for name, opened in _OPTIONAL_SECRETS.items() if values.get(opened) is not None]
+    values |= {name: _secret(name, values.get(name), folder, environment) for name in (*_SECRETS, *optional)}
     try:
         values |= _places(values)
         return Settings.model_validate(values)

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from hub.tlog import Checkpoint, Cosigner, HoldingSignature, VerifierKey
     from hub.witness.logs import WitnessedLog
 
+_FORKED = "log.witnessed_log_forked"
 _UNPROVEN = "log.witnessed_log_unproven"
-# A smaller checkpoint alone is no alarm: anybody may send an old one again.
-_ALARMS = {EvidenceKind.FORKED: "log.witnessed_log_forked", EvidenceKind.UNPROVEN: _UNPROVEN}
 
 
 class OutdatedError(LogError):
@@ -227,8 +226,11 @@ class Witness:
     def _tell(self, origin: str, decision: _Decision) -> None:
         if decision.noticed is not None:
             kind, detail = decision.noticed
-            if kind in _ALARMS:
-                self._alarms.raise_alarm(_ALARMS[kind], origin, detail)
+            # A smaller checkpoint alone is no alarm: anybody may send an old one again.
+            if kind is EvidenceKind.FORKED:
+                self._alarms.raise_alarm(_FORKED, origin, detail)
+            elif kind is EvidenceKind.UNPROVEN:
+                self._alarms.raise_alarm(_UNPROVEN, origin, detail)
         if decision.is_all_proven:
             self._alarms.clear(_UNPROVEN, origin)
 

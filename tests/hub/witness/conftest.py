@@ -30,7 +30,6 @@ from hub.witness.submissions import Submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -130,11 +129,6 @@ def running_witness(
     finally:
         writer.close()
         engine.dispose()
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
 
 
 @pytest.fixture(params=["ed25519", "ml-dsa-44"])

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -36,9 +35,7 @@ from hub.witness.service import OutdatedError
 from hub.witness.store import MOST_EVIDENCE
 from hub.witness.submissions import Submission
 from tests.hub.witness.conftest import NOW, ORIGIN, RunningWitness, SignedLog, body, running_witness
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.postgresql import on_sqlite
 
 FORKED = ("log.witnessed_log_forked", ORIGIN)
 UNPROVEN = ("log.witnessed_log_unproven", ORIGIN)
@@ -233,6 +230,7 @@ def test_strange_signatures_below_a_checkpoint_are_not_kept(running: RunningWitn
     assert names == [ORIGIN, running.cosigner.name]
 
 
+@on_sqlite
 def test_evidence_of_one_log_is_kept_up_to_a_limit(database_url: str) -> None:
     with running_witness(database_url) as running:
         running.witness.add_checkpoint(running.log.grow(1).submission(0))
@@ -375,6 +373,7 @@ def malformed(log: SignedLog) -> dict[str, bytes]:
     }
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "what", sorted(malformed(SignedLog(NoteSigner(ORIGIN, Ed25519PrivateKey.generate()))))
 )
@@ -426,17 +425,16 @@ def test_a_checkpoint_its_log_did_not_sign_is_untrusted(running: RunningWitness)
     assert running.kinds() == []
 
 
-def test_of_racing_requests_none_takes_back_what_another_was_told(tmp_path: Path) -> None:
+def test_of_racing_requests_none_takes_back_what_another_was_told(database_url: str) -> None:
     """Two processes' worth of witnesses on one database, asked by many at once, again and again."""
-    url = f"sqlite:///{tmp_path / 'hub.sqlite'}"
     signer = NoteSigner(ORIGIN, Ed25519PrivateKey.generate())
     cosigner = Cosigner("witness.example/w1", Ed25519PrivateKey.generate())
     grown = SignedLog(signer).grow(60)
     accepted: list[tuple[int, int]] = []
     lock = threading.Lock()
     with (
-        running_witness(url, signer=signer, cosigner=cosigner) as one,
-        running_witness(url, signer=signer, cosigner=cosigner) as two,
+        running_witness(database_url, signer=signer, cosigner=cosigner) as one,
+        running_witness(database_url, signer=signer, cosigner=cosigner) as two,
         ThreadPoolExecutor(8) as callers,
     ):
         known = 0
