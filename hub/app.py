@@ -15,6 +15,16 @@ from fastapi import FastAPI
 
 from hub.accounts import Accounts, authenticated
 from hub.alarms import Alarms, alarm_routes
+from hub.bundles import (
+    EvidenceBundles,
+    Gatherer,
+    LogProofs,
+    NoRecords,
+    RegisteredNames,
+    Selector,
+    TrustSources,
+    bundle_routes,
+)
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
 from hub.custody import KeyRing, open_key, open_wrapping_key
@@ -121,6 +131,7 @@ class Hub:
     checkpoint_seconds: int
     pipeline: Pipeline
     desk: EvidenceDesk
+    bundles: EvidenceBundles
     vault: Vault
     archive: Archive
     courier: Courier
@@ -267,6 +278,17 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
         desk=desk,
+        bundles=EvidenceBundles(
+            selector=Selector(archive),
+            gatherer=Gatherer(archive, log, NoRecords()),
+            proofs=LogProofs(log),
+            trust=TrustSources(
+                trust_lists=trust_lists, answers=answers, validator=validator, policies=policies
+            ),
+            names=RegisteredNames(registry),
+            hub=party.subsystem,
+            clock=clock,
+        ),
         vault=vault,
         archive=archive,
         courier=courier,
@@ -390,6 +412,8 @@ def build_app(hub: Hub) -> FastAPI:
     )
     install_problems(app)
     authenticate = authenticated(hub.accounts)
+    # Before the exchange's, which would take "evidence" for a part of a message.
+    app.include_router(bundle_routes(hub.bundles, authenticate))
     app.include_router(
         exchange_routes(
             pipeline=hub.pipeline,

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx2
 import typer
 
-from hub.errors import Culprit, ExchangeError, ReportedFaultError, SettingsError
+from hub.errors import BundleError, Culprit, ExchangeError, ReportedFaultError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 HubUrl = Annotated[str, typer.Option("--hub", envvar="HELIOGRAPH_HUB", help="Where the hub answers.")]
 
@@ -42,16 +43,14 @@ def call_hub(
         ExchangeError: `exchange.undeliverable`, the hub cannot be reached.
         ReportedFaultError: the hub refused, with its own code.
     """
-    token = os.environ.get(TOKEN_VARIABLE)
-    if not token:
-        raise SettingsError("settings.secret_missing", TOKEN_VARIABLE)
+    headers = _headers()
     try:
         response = httpx2.request(
             method,
             f"{hub}{path}",
             json=body,
             content=content,
-            headers={"Authorization": f"Bearer {token}", "Accept-Language": "en"},
+            headers=headers,
             timeout=_TIMEOUT_SECONDS,
         )
     except httpx2.HTTPError as error:
@@ -59,6 +58,40 @@ def call_hub(
     if response.is_error:
         raise _reported(response)
     return response
+
+
+@contextmanager
+def stream_hub(hub: str, path: str, query: Mapping[str, str]) -> Iterator[httpx2.Response]:
+    """Fetch something large with the token of the environment; its body is read as it comes.
+
+    Raises:
+        SettingsError: `settings.secret_missing`, no token is set.
+        ExchangeError: `exchange.undeliverable`, the hub cannot be reached.
+        ReportedFaultError: the hub refused, with its own code.
+        BundleError: `bundle.incomplete`, the connection was cut off while the body was read.
+    """
+    headers = _headers()
+    is_begun = False
+    try:
+        with httpx2.stream(
+            "GET", f"{hub}{path}", params=dict(query), headers=headers, timeout=_TIMEOUT_SECONDS
+        ) as response:
+            if response.is_error:
+                response.read()
+                raise _reported(response)
+            is_begun = True
+            yield response
+    except httpx2.HTTPError as error:
+        if is_begun:
+            raise BundleError("bundle.incomplete", type(error).__name__) from error
+        raise ExchangeError("exchange.undeliverable", f"the hub at {hub}: {type(error).__name__}") from error
+
+
+def _headers() -> dict[str, str]:
+    token = os.environ.get(TOKEN_VARIABLE)
+    if not token:
+        raise SettingsError("settings.secret_missing", TOKEN_VARIABLE)
+    return {"Authorization": f"Bearer {token}", "Accept-Language": "en"}
 
 
 def _reported(response: httpx2.Response) -> Exception:

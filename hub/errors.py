@@ -11,6 +11,7 @@
     ├── RegistryError     registry.*   members, services, rights
     ├── AccessError       access.*     a caller without the right
     ├── ExchangeError     exchange.*   expiry, duplicates, binding, delivery
+    ├── BundleError       bundle.*     evidence put together for a reader
     ├── AdapterError      adapter.*    a department's legacy system
     ├── AlarmError        alarm.*      what operators have to be told
     ├── PortalError       portal.*     the pages: a session, a form, an address
@@ -211,6 +212,12 @@ class ExchangeError(HubError):
     """A message cannot be exchanged: expired, repeated, unbound or undeliverable."""
 
     family = "exchange"
+
+
+class BundleError(HubError):
+    """Evidence cannot be put together as asked."""
+
+    family = "bundle"
 
 
 class AdapterError(HubError):

@@ -33,6 +33,7 @@ def main() -> None:
         alarms,
         certificates,
         evidence,
+        exporting,  # noqa: F401 - it adds to `log`
         keys,
         log,
         messages,

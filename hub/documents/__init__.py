@@ -20,6 +20,7 @@ from hub.documents.typesetting import (
     SEAL_SQUARE,
     Square,
     proof_json,
+    typeset,
     typeset_proof,
     typeset_seal,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "find_chinese_font",
     "proof_json",
     "seal_signer",
+    "typeset",
     "typeset_proof",
     "typeset_seal",
     "verify_document",

@@ -157,16 +157,30 @@ def _qr_code(number: str, digest: str, verification_url: str | None) -> str:
 def _compile(
     template: str, inputs: Mapping[str, str], moment: datetime, standard: typst.PDFStandard
 ) -> bytes:
+    return typeset(resources.files("hub.documents").joinpath(template).read_bytes(), inputs, moment, standard)
+
+
+def typeset(
+    template: bytes, inputs: Mapping[str, str], moment: datetime, standard: typst.PDFStandard
+) -> bytes:
+    """Set a template in a font with Chinese characters, whose family it is told as `font`.
+
+    Args:
+        template: in Typst's language; it includes nothing else.
+        inputs: what it reads as `sys.inputs`.
+        moment: UTC, whole seconds; the date of the document.
+        standard: of PDF/A.
+
+    Raises:
+        DocumentError: `document.font_missing`, `document.typesetting_failed`.
+    """
     font = find_chinese_font()
-    source = resources.files("hub.documents").joinpath(template).read_bytes()
     try:
         compiler = typst.Compiler(font_paths=font.fonts, sys_inputs={**inputs, "font": font.family})
-        content = compiler.compile(source, format="pdf", pdf_standards=[standard], timestamp=moment)
+        content = compiler.compile(template, format="pdf", pdf_standards=[standard], timestamp=moment)
     except typst.TypstError as exc:
         # The typesetter's message can quote the text it could not set, which may be a person's name.
-        raise DocumentError(
-            "document.typesetting_failed", f"the template {template} refused the data"
-        ) from exc
+        raise DocumentError("document.typesetting_failed", "the template refused the data") from exc
     if not isinstance(content, bytes):
-        raise DocumentError("document.typesetting_failed", f"{template} gave no document")
+        raise DocumentError("document.typesetting_failed", "the template gave no document")
     return content

@@ -11,20 +11,20 @@ from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
-from hub.exchange.revocation import KeptAnswer, RevocationAnswers
+from hub.exchange.revocation import AnswerName, RevocationAnswers
 from hub.exchange.routes import exchange_routes
 
 __all__ = [
     "CERTIFICATES_PURPOSE",
     "EARLIER_RECEIPT_NAME",
     "RECEIPT_HEADER",
+    "AnswerName",
     "Archive",
     "Courier",
     "ExchangeRecord",
     "ExchangeState",
     "HttpCourier",
     "Interruptions",
-    "KeptAnswer",
     "Outcome",
     "OwnAnswers",
     "OwnCourier",

@@ -12,16 +12,16 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
-from sqlalchemy import Column, LargeBinary, String, Table, Text, bindparam, insert, select
+from sqlalchemy import BindParameter, Column, LargeBinary, String, Table, Text, bindparam, insert, select
 
 from hub.clock import format_instant, parse_instant
 from hub.database import keep_append_only, metadata
-from hub.trust import AnswerKind, RevocationAnswer
+from hub.errors import TrustError
+from hub.trust import OCSP_AGE_WITHOUT_NEXT_UPDATE, AnswerKind, RevocationAnswer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -58,6 +58,13 @@ _MOST_PATHS = 4096
 _MOST_DIGESTS = 65_536
 _logger = structlog.get_logger(__name__)
 
+_WANTED: BindParameter[str] = bindparam("wanted", expanding=True)
+_NAMES = (
+    select(_answers.c.sha256, _answers.c.kind, _answers.c.this_update, _answers.c.next_update)
+    .where(_answers.c.sha256.in_(_WANTED))
+    .order_by(_answers.c.sha256)
+)
+_ANSWER = select(_answers).where(_answers.c.sha256 == bindparam("wanted"))
 _HAS_ANSWER = select(_answers.c.sha256).where(_answers.c.sha256 == bindparam("wanted"))
 _HAS_BELIEF = select(_beliefs.c.used_at).where(
     _beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at == bindparam("used_at")
@@ -76,19 +83,18 @@ _NEXT_BELIEF = (
 )
 
 
-@dataclass(frozen=True)
-class KeptAnswer:
-    """One answer as it was received.
+class AnswerName(NamedTuple):
+    """One kept answer, without its bytes.
 
     Attributes:
         sha256: of its bytes, lower-case hex.
-        answer: what the authority said.
-        first_used_at: UTC; when the hub first relied on it.
+        kind: OCSP response or CRL.
+        usable_until: UTC; the instant from which it is too old.
     """
 
     sha256: str
-    answer: RevocationAnswer
-    first_used_at: datetime
+    kind: AnswerKind
+    usable_until: datetime
 
 
 class RevocationAnswers:
@@ -123,18 +129,36 @@ class RevocationAnswers:
         future.add_done_callback(lambda done: self._look_back(path, done))
         return future
 
-    def of(self, certificate: x509.Certificate, at: datetime) -> tuple[KeptAnswer, ...]:
-        """Return the answers about a certificate and its issuers that speak for an instant.
+    def of(self, certificate: x509.Certificate, at: datetime) -> tuple[RevocationAnswer, ...]:
+        """Return the answers that `named` names."""
+        return tuple(self.read(name.sha256) for name in self.named(certificate, at))
+
+    def named(self, certificate: x509.Certificate, at: datetime) -> tuple[AnswerName, ...]:
+        """Name the answers about a certificate and its issuers that speak for an instant.
 
         Those by which it was last believed at that instant; where one of them was due to be replaced by then,
         or it had not been believed yet, also those of the next time. None when it was never believed.
         """
         wanted = {"certificate": _digest_of(certificate), "at": format_instant(at)}
         with self._engine.connect() as connection:
-            found = _read_answers(connection, connection.scalar(_LAST_BELIEF, wanted))
-            if not found or any(each.answer.usable_until <= at for each in found):
-                found += _read_answers(connection, connection.scalar(_NEXT_BELIEF, wanted))
+            found = _read_names(connection, connection.scalar(_LAST_BELIEF, wanted))
+            if not found or any(each.usable_until <= at for each in found):
+                found += _read_names(connection, connection.scalar(_NEXT_BELIEF, wanted))
         return tuple(dict.fromkeys(found))
+
+    def read(self, sha256: str) -> RevocationAnswer:
+        """Return a kept answer by its digest.
+
+        Raises:
+            TrustError: `trust.revocation_unknown`: it is not here.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(_ANSWER, {"wanted": sha256}).one_or_none()
+        if row is None:
+            raise TrustError("trust.revocation_unknown", f"no kept answer {sha256}")
+        return RevocationAnswer(
+            AnswerKind(row.kind), row.der, parse_instant(row.this_update), _instant(row.next_update)
+        )
 
     def _keep(self, connection: Connection, path: ValidatedPath) -> None:
         digests = [hashlib.sha256(answer.der).hexdigest() for answer in path.revocation]
@@ -179,23 +203,21 @@ class RevocationAnswers:
             _logger.error("revocation.answers_not_kept", exc_info=error)
 
 
-def _read_answers(connection: Connection, digests: str | None) -> list[KeptAnswer]:
+def _read_names(connection: Connection, digests: str | None) -> list[AnswerName]:
     wanted = (digests or "").split()
-    rows = connection.execute(select(_answers).where(_answers.c.sha256.in_(wanted)))
-    kept = {
-        row.sha256: KeptAnswer(
+    rows = connection.execute(_NAMES, {"wanted": wanted})
+    return [
+        AnswerName(
             row.sha256,
-            RevocationAnswer(
-                AnswerKind(row.kind),
-                row.der,
-                parse_instant(row.this_update),
-                parse_instant(row.next_update) if row.next_update else None,
-            ),
-            parse_instant(row.first_used_at),
+            AnswerKind(row.kind),
+            _instant(row.next_update) or parse_instant(row.this_update) + OCSP_AGE_WITHOUT_NEXT_UPDATE,
         )
         for row in rows
-    }
-    return [kept[digest] for digest in wanted]
+    ]
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_instant(text) if text else None
 
 
 def _digest_of(certificate: x509.Certificate) -> str:

@@ -71,7 +71,7 @@ class ContainerCheck:
             signature = None
         if signature is None:
             return None
-        kept = [each.answer for each in self.answers.of(signature.chain[0], signature.signed_at)]
+        kept = self.answers.of(signature.chain[0], signature.signed_at)
         return HeldRevocation(
             [each.der for each in kept if each.kind is AnswerKind.OCSP],
             [each.der for each in kept if each.kind is AnswerKind.CRL],

@@ -55,6 +55,7 @@ from hub.trust.explanation import ExplainedCertificate, Explanation
 from hub.trust.fetching import Fetcher
 from hub.trust.judgement import Judgement, RevocationJudge, SignerCheck
 from hub.trust.model import (
+    OCSP_AGE_WITHOUT_NEXT_UPDATE,
     AnswerKind,
     Authority,
     ListedService,
@@ -111,6 +112,7 @@ __all__ = [
     "EXPIRY_ALARM",
     "EXPIRY_THRESHOLDS_DAYS",
     "NOT_CHECKED",
+    "OCSP_AGE_WITHOUT_NEXT_UPDATE",
     "SM2_SM3",
     "USE_POLICIES",
     "AnswerKind",

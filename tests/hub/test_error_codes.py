@@ -27,6 +27,7 @@ NO_CODES = frozenset(
         "alarm.cleared",
         "alarm.not_written",
         "alarm.raised",
+        "bundle.json",
         "exchange.failed",
         "exchange.interrupted",
         "exchange.own_service_refused",

@@ -54,6 +54,20 @@ FAILURE = {"code": "exchange.internal", "detail": ""}
 DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
     ("GET", "/api/v1/messages", "/api/v1/messages", None, ANYBODY),
     ("GET", "/api/v1/messages/{message_id}", f"/api/v1/messages/{ID}", None, ANYBODY),
+    (
+        "GET",
+        "/api/v1/messages/{message_id}/evidence",
+        f"/api/v1/messages/{ID}/evidence",
+        None,
+        {Role.AUDITOR, Role.CASEWORKER, Role.GATEWAY},
+    ),
+    (
+        "GET",
+        "/api/v1/evidence-bundles",
+        f"/api/v1/evidence-bundles?conversation={ID}",
+        None,
+        {Role.AUDITOR, Role.CASEWORKER, Role.GATEWAY},
+    ),
     ("GET", "/api/v1/messages/{message_id}/{part}", f"/api/v1/messages/{ID}/request", None, ANYBODY),
     ("GET", "/api/v1/log/proofs/{message_id}", f"/api/v1/log/proofs/{ID}", None, ANYBODY),
     ("POST", "/api/v1/evidence/requests", "/api/v1/evidence/requests", DRAFT, CASEWORKER),

@@ -63,10 +63,10 @@ def test_what_was_relied_on_can_be_had_again_and_proves_the_same_offline(kept: K
     path = believed(pki, now)
     taken(kept, path)
     found = kept.answers.of(path.leaf, now)
-    assert {each.answer.der for each in found} == {each.der for each in path.revocation}
+    assert {each.der for each in found} == {each.der for each in path.revocation}
     held = HeldRevocation(
-        [each.answer.der for each in found if each.answer.kind is AnswerKind.OCSP],
-        [each.answer.der for each in found if each.answer.kind is AnswerKind.CRL],
+        [each.der for each in found if each.kind is AnswerKind.OCSP],
+        [each.der for each in found if each.kind is AnswerKind.CRL],
     )
     again = Validator(pki.approved(), held).validate(pki.certificates(LABEL), use=Use.ENVELOPE, at=now)
     assert again.path == path.path
@@ -90,7 +90,7 @@ def test_each_instant_gets_the_answers_of_its_time(kept: Kept, pki: ServedPki) -
     taken(kept, second)
 
     def ders(at: datetime) -> set[bytes]:
-        return {each.answer.der for each in kept.answers.of(first.leaf, at)}
+        return {each.der for each in kept.answers.of(first.leaf, at)}
 
     earlier, later = ({each.der for each in path.revocation} for path in (first, second))
     assert earlier != later

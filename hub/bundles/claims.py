@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The summary's part about evidence: what is proven by what, and what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.bundles.missing import WORDS, Missing, Why
+from hub.bundles.model import CHECKPOINT_NAME, CHECKPOINT_RECORD_NAME
+from hub.bundles.page import Cell, Paragraph, Section, Table, Words
+from hub.errors import Language
+
+if TYPE_CHECKING:
+    from hub.bundles.facts import SummaryFacts
+
+_MOST_MISSING_SHOWN = 12
+
+
+def tell_proofs(facts: SummaryFacts) -> Section:
+    """Tell what is proven by what."""
+    lacking = {each.why for each in facts.missing}
+    size = str(facts.checkpoint_size)
+    witnesses = ", ".join(facts.witnesses)
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Words("谁、为何事、请求了什么", "Who asked, for what purpose, what"),
+            Words(
+                "请求方以当日有效、未吊销的证书签名",
+                "The asking department's signature; its certificate was approved and not revoked that day",
+            ),
+            "request.asice",
+        ),
+        (
+            Words("应答内容出自应答方，且针对该请求", "What was answered, by whom, to this very request"),
+            Words("应答方签名，并记有请求的摘要", "The answerer's signature, over the request's digest"),
+            "answer.asice",
+        ),
+        (
+            Words("平台核验并登记了双方", "The hub checked and logged both"),
+            Words("平台签署的回执", "The hub's signed receipt"),
+            "receipt.asice",
+        ),
+        (
+            Words("登记内容此后未被改动", "What was logged was not changed since"),
+            Words(
+                f"日志{facts.log_origin}前{size}条的检查点及每条的包含证明",
+                f"Proofs that the entries are in the log {facts.log_origin}, checkpoint of {size} entries",
+            ),
+            f"entry-*.tlog-proof, {CHECKPOINT_NAME}",
+        ),
+        (
+            Words("平台向各方出示的是同一日志", "Everybody is shown the same log"),
+            _witnessed(lacking, witnesses),
+            "entry-*.tlog-proof",
+        ),
+        (
+            Words("上述内容在某一时间之前已存在", "All this existed before a certain time"),
+            _stamped(lacking),
+            f"evidencerecord001.ers, {CHECKPOINT_RECORD_NAME}",
+        ),
+    ]
+    heads = (Words("证明什么", "What is proven"), Words("凭什么", "By what"), Words("文件", "Files"))
+    return Section(Words("什么由什么证明", "What is proven by what"), (Table(heads, (4, 6, 4), tuple(rows)),))
+
+
+def _witnessed(lacking: set[Why], witnesses: str) -> Words:
+    if Why.NOT_WITNESSED in lacking:
+        return Words("见证方会签尚不足", "Not enough witnesses have cosigned yet")
+    if not witnesses:
+        return Words(
+            "平台未设见证方；请与自行保存的检查点比对",
+            "The hub names no witnesses; compare with a checkpoint you kept yourself",
+        )
+    return Words(f"见证方会签：{witnesses}", f"Cosigned by: {witnesses}")
+
+
+def _stamped(lacking: set[Why]) -> Words:
+    if {Why.STAMP_WAITING, Why.RECORD_UNKNOWN} & lacking:
+        return Words("部分时间戳尚未取得", "Some time stamps have not been had yet")
+    return Words("独立时间戳机构的时间戳（RFC 3161、RFC 4998）", "An independent authority's time stamps")
+
+
+def tell_missing(missing: tuple[Missing, ...]) -> Section:
+    """Tell what is not there, and why."""
+    shown = missing[:_MOST_MISSING_SHOWN]
+    rows = tuple(
+        (each.what, Words(WORDS[each.why][Language.ZH], WORDS[each.why][Language.EN])) for each in shown
+    )
+    heads = (Words("缺少什么", "What"), Words("原因", "Why"))
+    blocks: list[Table | Paragraph] = [Table(heads, (5, 6), rows)]
+    if len(missing) > len(shown):
+        more = len(missing) - len(shown)
+        blocks.append(
+            Paragraph(Words(f"另有{more}项，见bundle.json。", f"{more} more are listed in bundle.json."))
+        )
+    return Section(Words("缺少的证据", "What is missing"), tuple(blocks))

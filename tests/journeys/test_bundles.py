@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence bundles out of a running hub, read by somebody who takes the protocol at its word."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.responses import Response
+
+from hub.accounts import Role
+from hub.canonical import encode_canonical
+from hub.demo.preparation import FUND
+from hub.envelope import open_envelope, read_receipt
+from hub.tlog import ProofFile, TrustPolicy, verify_proof
+from tests.journeys.departments import EMPLOYMENT
+
+if TYPE_CHECKING:
+    from hub.envelope import Envelope
+    from hub.identifiers import SubsystemId
+    from tests.journeys.world import World
+
+UNKNOWN = "0195f5b2-7c00-7000-8000-000000000001"
+EVERY_FIELD = {
+    "format", "created_at", "hub", "selection", "messages", "checkpoint", "checkpoint_record", "policy",
+    "trust_lists", "certificates", "revocation", "missing", "files",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle as read from its bytes; its files agree with their digests."""
+
+    index: dict[str, Any]
+    files: dict[str, bytes]
+
+    @classmethod
+    def read(cls, content: bytes) -> Bundle:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            assert file.testzip() is None
+            names = file.namelist()
+            files = {name: file.read(name) for name in names}
+            assert not any(info.flag_bits & 0x0009 for info in file.infolist()), (
+                "no encryption, no descriptors"
+            )
+        assert len(files) == len(names)
+        assert names[-1] == "bundle.json"
+        index = json.loads(files["bundle.json"])
+        assert encode_canonical(index) == files["bundle.json"]
+        assert set(index) == EVERY_FIELD
+        assert set(index["files"]) == set(names) - {"bundle.json"}
+        for name, said in index["files"].items():
+            digest = hashlib.sha256(files[name]).hexdigest()
+            assert said == {"sha256": digest, "bytes": len(files[name])}
+        for name in (*index["trust_lists"], *index["certificates"], *index["revocation"]):
+            assert name in files
+        assert all(set(each) == {"what", "why", "zh", "en"} for each in index["missing"])
+        return cls(index, files)
+
+    @property
+    def lacking(self) -> set[tuple[str, str]]:
+        return {(each["what"], each["why"]) for each in self.index["missing"]}
+
+    def ids(self) -> list[str]:
+        return [each["id"] for each in self.index["messages"]]
+
+
+def export(world: World, path: str, headers: dict[str, str] | None = None) -> Bundle:
+    response = world.http.get(f"{world.url}{path}", headers=headers or world.token(Role.AUDITOR))
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/zip"
+    assert response.headers["content-disposition"].startswith('attachment; filename="evidence-')
+    return Bundle.read(response.content)
+
+
+def sent(world: World, **changes: Any) -> Envelope:
+    request = world.request(**changes)
+    assert world.send(request.raw).status == 200
+    return request
+
+
+def test_a_bundle_holds_what_was_exchanged_and_its_proofs(world: World) -> None:
+    request = sent(world, text="personal data")
+    bundle = export(world, f"/api/v1/messages/{request.header.id}/evidence")
+    [message] = bundle.index["messages"]
+    assert (message["id"], message["state"], message["code"]) == (request.header.id, "processed", None)
+    containers = {part: bundle.files[path] for part, path in message["containers"].items()}
+    assert containers["request"] == request.raw
+    receipt = read_receipt(open_envelope(containers["receipt"]))
+    assert receipt.message.container_sha256 == request.container_sha256
+    assert receipt.answer is not None
+    assert receipt.answer.container_sha256 == hashlib.sha256(containers["answer"]).hexdigest()
+    policy = TrustPolicy.decode(bundle.files["log/policy.txt"].decode())
+    events = []
+    for entry in message["entries"]:
+        leaf, proof = bundle.files[entry["leaf"]], ProofFile.decode(bundle.files[entry["proof"]].decode())
+        assert proof.index == entry["index"]
+        assert proof.checkpoint.startswith(bundle.files["log/checkpoint.txt"].decode())
+        verify_proof(proof, leaf, policy)
+        events.append(json.loads(leaf)["event"])
+    assert events == ["accepted", "answered"]
+    assert receipt.log.index == message["entries"][-1]["index"]
+
+
+def test_a_bundle_says_what_people_ask_and_shows_no_payload(world: World) -> None:
+    request = sent(world, text="a secret of somebody's")
+    bundle = export(world, f"/api/v1/messages/{request.header.id}/evidence")
+    page = bundle.files["summary.html"].decode()
+    assert "CBJ-2026-000017" in page
+    assert "李伟" in page
+    assert "a secret of somebody" not in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert bundle.files["summary.pdf"].startswith(b"%PDF-")
+    assert bundle.files["README.txt"].startswith("电子证据包".encode())
+
+
+def test_a_conversation_and_a_message_are_selected_as_asked(world: World) -> None:
+    first = sent(world)
+    second = sent(world, conversation=first.header.conversation)
+    sent(world)
+    bundle = export(world, f"/api/v1/evidence-bundles?conversation={first.header.conversation}")
+    assert bundle.ids() == [first.header.id, second.header.id]
+    assert bundle.index["selection"] == {"conversation": first.header.conversation, "party": None}
+    bundle = export(world, f"/api/v1/evidence-bundles?message={second.header.id}")
+    assert bundle.ids() == [second.header.id]
+
+
+def test_of_a_conversation_nobody_knows_there_is_an_empty_bundle(world: World) -> None:
+    bundle = export(world, f"/api/v1/evidence-bundles?conversation={UNKNOWN}")
+    assert (bundle.index["messages"], bundle.index["checkpoint"]) == ([], None)
+
+
+def test_a_party_gets_its_own_messages_and_a_stranger_none(world: World) -> None:
+    mine = sent(world)
+    other = sent(
+        world,
+        service=f"{FUND[:18]}/register/echo",
+        sender=EMPLOYMENT,
+        conversation=mine.header.conversation,
+    )
+    path = f"/api/v1/evidence-bundles?conversation={mine.header.conversation}"
+
+    def got(subsystem: SubsystemId) -> Bundle:
+        return export(world, path, world.token(Role.GATEWAY, subsystem))
+
+    assert got(FUND).ids() == [mine.header.id]
+    assert got(FUND).index["selection"]["party"] == FUND
+    assert got(EMPLOYMENT).ids() == [mine.header.id, other.header.id]
+    stranger = world.token(Role.GATEWAY, EMPLOYMENT.replace("employment", "levy"))  # type: ignore[arg-type]  # an id
+    assert export(world, path, stranger).ids() == []
+    address = f"{world.url}/api/v1/messages/{mine.header.id}/evidence"
+    assert world.http.get(address, headers=stranger).status_code == 404
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMINISTRATOR])
+def test_who_is_neither_auditor_nor_party_gets_no_evidence(world: World, role: Role) -> None:
+    request = sent(world)
+    for path in (
+        f"/api/v1/messages/{request.header.id}/evidence",
+        f"/api/v1/evidence-bundles?conversation={request.header.conversation}",
+    ):
+        response = world.http.get(f"{world.url}{path}", headers=world.token(role))
+        assert (response.status_code, response.json()["code"]) == (403, "access.role_missing")
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("", "bundle.selection_invalid"),
+        (f"message={UNKNOWN}&case=1", "bundle.selection_invalid"),
+        ("since=yesterday", "bundle.selection_invalid"),
+        ("since=2026-03-02T00:00:00.000Z&until=2026-03-01T00:00:00.000Z", "bundle.selection_invalid"),
+        ("conversation=x", "exchange.message_unknown"),
+        (f"message={UNKNOWN}", "exchange.message_unknown"),
+        ("case=", "exchange.request_invalid"),
+    ],
+)
+def test_what_is_not_clearly_asked_for_is_refused_before_anything_is_sent(
+    world: World, query: str, code: str
+) -> None:
+    response = world.http.get(
+        f"{world.url}/api/v1/evidence-bundles?{query}", headers=world.token(Role.AUDITOR)
+    )
+    assert response.json()["code"] == code
+
+
+def test_a_refused_exchange_is_evidence_too(world: World) -> None:
+    request = world.request()
+    with world.departments.cheating(lambda _request: Response(status_code=500)):
+        reply = world.send(request.raw)
+    assert reply.fault is not None
+    bundle = export(world, f"/api/v1/messages/{request.header.id}/evidence")
+    [message] = bundle.index["messages"]
+    assert (message["state"], message["code"]) == ("refused", reply.fault.code)
+    assert None not in message["containers"].values()
+    leaves = [json.loads(bundle.files[each["leaf"]]) for each in message["entries"]]
+    assert [each["event"] for each in leaves] == ["accepted", "failed"]
+
+
+def test_the_signers_can_be_believed_by_what_is_in_the_bundle(world: World) -> None:
+    request = sent(world)
+    bundle = export(world, f"/api/v1/messages/{request.header.id}/evidence")
+    assert not any(why == "no_revocation_answer" for _, why in bundle.lacking)
+    assert bundle.index["revocation"]
+    names = {hashlib.sha256(_der(bundle.files[each])).hexdigest() for each in bundle.index["certificates"]}
+    assert {f"trust/certificates/{name}.pem" for name in names} == set(bundle.index["certificates"])
+    for name in bundle.index["revocation"]:
+        digest, kind = name.removeprefix("trust/revocation/").split(".")
+        assert kind in {"ocsp", "crl"}
+        assert hashlib.sha256(bundle.files[name]).hexdigest() == digest
+
+
+def _der(pem: bytes) -> bytes:
+    return b64decode(b"".join(pem.splitlines()[1:-1]))
