@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hub.errors import HubError, Language, PortalError, error_kinds
-from hub.portal.forms import require_form_token
+from hub.portal.forms import own_path, require_form_token
 from hub.portal.languages import language_of
 from hub.portal.origins import is_secure, require_own_origin, session_cookie
 from hub.problems import status_of
@@ -66,7 +66,8 @@ class Call:
 
     def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Answer with a page in the caller's language."""
-        frame = {"visitor": self.visitor, "path": self.request.url.path, "form": self.form}
+        path = own_path(self.request.url.path, HOME)
+        frame = {"visitor": self.visitor, "path": path, "form": self.form}
         text = self.site.templates.render(template, self.language, frame | values)
         return HTMLResponse(text, status, headers={"Content-Language": self.language.value})
 
