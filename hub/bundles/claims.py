@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.bundles.missing import WORDS, Missing, Why
-from hub.bundles.model import CHECKPOINT_NAME, CHECKPOINT_RECORD_NAME
-from hub.bundles.page import Cell, Paragraph, Section, Table, Words
+from hub.bundles.missing import WORDS, Why
+from hub.bundles.model import CHECKPOINT_NAME, CHECKPOINT_RECORD_NAME, folder_of
+from hub.bundles.page import Cell, Section, Table, Words
 from hub.errors import Language
 
 if TYPE_CHECKING:
     from hub.bundles.facts import SummaryFacts
 
-_MOST_MISSING_SHOWN = 12
+_MOST_NAMED = 4
 
 
 def tell_proofs(facts: SummaryFacts) -> Section:
@@ -43,8 +43,8 @@ def tell_proofs(facts: SummaryFacts) -> Section:
         (
             Words("登记内容此后未被改动", "What was logged was not changed since"),
             Words(
-                f"日志{facts.log_origin}前{size}条的检查点及每条的包含证明",
-                f"Proofs that the entries are in the log {facts.log_origin}, checkpoint of {size} entries",
+                f"日志{facts.log_origin}前{size}条检查点及包含证明",
+                f"Proofs of inclusion in its first {size} entries",
             ),
             f"entry-*.tlog-proof, {CHECKPOINT_NAME}",
         ),
@@ -80,17 +80,26 @@ def _stamped(lacking: set[Why]) -> Words:
     return Words("独立时间戳机构的时间戳（RFC 3161、RFC 4998）", "An independent authority's time stamps")
 
 
-def tell_missing(missing: tuple[Missing, ...]) -> Section:
-    """Tell what is not there, and why."""
-    shown = missing[:_MOST_MISSING_SHOWN]
+def tell_missing(facts: SummaryFacts) -> Section:
+    """Tell what is not there, and why; what has the same reason in one line."""
+    by_reason: dict[Why, list[str]] = {}
+    for each in facts.missing:
+        by_reason.setdefault(each.why, []).append(_short(each.what, facts))
     rows = tuple(
-        (each.what, Words(WORDS[each.why][Language.ZH], WORDS[each.why][Language.EN])) for each in shown
+        (_some(what), Words(WORDS[why][Language.ZH], WORDS[why][Language.EN]))
+        for why, what in by_reason.items()
     )
     heads = (Words("缺少什么", "What"), Words("原因", "Why"))
-    blocks: list[Table | Paragraph] = [Table(heads, (5, 6), rows)]
-    if len(missing) > len(shown):
-        more = len(missing) - len(shown)
-        blocks.append(
-            Paragraph(Words(f"另有{more}项，见bundle.json。", f"{more} more are listed in bundle.json."))
-        )
-    return Section(Words("缺少的证据", "What is missing"), tuple(blocks))
+    return Section(Words("缺少的证据", "What is missing"), (Table(heads, (5, 6), rows),))
+
+
+def _some(what: list[str]) -> str:
+    more = len(what) - _MOST_NAMED
+    return ", ".join(what[:_MOST_NAMED]) + (f" … (+{more}, bundle.json)" if more > 0 else "")
+
+
+def _short(what: str, facts: SummaryFacts) -> str:
+    """Leave out the folder where there is only one."""
+    if len(facts.shown) == 1:
+        what = what.removeprefix(f"{folder_of(facts.shown[0].record.message_id)}/")
+    return what.replace("META-INF/", "")

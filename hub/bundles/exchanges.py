@@ -13,35 +13,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hub.bundles.facts import ShownMessage, SummaryFacts
+    from hub.envelope import Purpose
     from hub.exchange import ExchangeRecord
 
+_Row = tuple[Words, tuple[Cell, ...]]
 
-def tell_exchange(shown: ShownMessage, number: int, total: int, names: Names) -> Section:
+
+def tell_exchange(shown: ShownMessage, names: Names) -> Section:
     """Tell one exchange in detail."""
     record, request = shown.record, shown.headers.get("request")
-    rows: list[tuple[Words, tuple[Cell, ...]]] = [
+    rows: list[_Row] = [
         (Words("请求方", "Asked by"), _party(record.sender, names)),
         (Words("应答方", "Answered by"), _party(record.recipient, names)),
         (Words("所请求的服务", "Service asked"), _party(record.service, names)),
     ]
-    purpose = request.purpose if request else None
-    if purpose:
-        rows += [
-            (Words("案件", "Case"), (purpose.case,)),
-            (Words("用途（事项编码）", "Purpose (code of the item)"), (purpose.item,)),
-            (Words("法律依据", "Legal basis"), (purpose.legal_basis,)),
-            (Words("经办人", "Official"), (f"{purpose.official}（{purpose.post}）",)),
-        ]
+    if request and request.purpose:
+        rows += _purpose(request.purpose)
     rows.append((Words("结果", "Outcome"), _outcome(record)))
     answer = shown.headers.get("answer")
     if answer:
         files = tuple(f"{entry.name}（{entry.bytes} bytes）" for entry in answer.payload)
         rows.append((Words("应答所含文件", "Files in the answer"), files or ("—",)))
     rows.append((Words("报文编号", "Message id"), (record.message_id,)))
-    title = Words("谁向谁请求了什么", "Who asked whom for what")
-    if total > 1:
-        title = Words(f"第{number}次交换：{title.zh}", f"Exchange {number}: {title.en}")
-    return Section(title, (Facts(tuple(rows)), _timeline(shown)))
+    return Section(
+        Words("谁向谁请求了什么", "Who asked whom for what"), (Facts(tuple(rows)), _timeline(shown))
+    )
+
+
+def _purpose(purpose: Purpose) -> list[_Row]:
+    return [
+        (Words("案件", "Case"), (purpose.case,)),
+        (Words("用途（事项编码）", "Purpose (item code)"), (purpose.item,)),
+        (Words("法律依据", "Legal basis"), (purpose.legal_basis,)),
+        (Words("经办人", "Official"), (f"{purpose.official}（{purpose.post}）",)),
+    ]
 
 
 def _timeline(shown: ShownMessage) -> Table:
@@ -76,12 +81,15 @@ def _timeline(shown: ShownMessage) -> Table:
 def tell_exchanges(facts: SummaryFacts, names: Names) -> Section:
     """Tell many exchanges: how many, and the first of them."""
     total = sum(facts.states.values())
-    counts: list[tuple[Words, tuple[Cell, ...]]] = [
+    counts: list[_Row] = [
         (STATES[state], (str(facts.states[state]),)) for state in ExchangeState if facts.states[state]
     ]
     if facts.first_at and facts.last_at:
         span = f"{when(facts.first_at)} – {when(facts.last_at)}"
         counts.append((Words("首末报文收到时间", "First and last arrival"), (span,)))
+    purposes = {each.headers["request"].purpose for each in facts.shown if "request" in each.headers}
+    if len(purposes) == 1 and len(facts.shown) == total:
+        counts += [row for purpose in purposes if purpose for row in _purpose(purpose)]
     blocks: list[Facts | Table | Paragraph] = [Facts(tuple(counts))]
     if total > len(facts.shown):
         blocks.append(

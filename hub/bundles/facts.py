@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hub.exchange import ExchangeRecord, ExchangeState
     from hub.tlog import LoggedEntry
 
-MOST_SHOWN = 20
+MOST_SHOWN = 15
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _table(table: Table) -> str:
 
 
 def _cells(cells: Iterable[Cell]) -> str:
-    return "<br>".join(map(_cell, cells))
+    return "".join(f"<div>{_cell(cell)}</div>" for cell in cells)
 
 
 def _cell(cell: Cell) -> str:

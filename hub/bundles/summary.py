@@ -12,14 +12,14 @@ from hub.bundles.checking import tell_how_to_check
 from hub.bundles.claims import tell_missing, tell_proofs
 from hub.bundles.exchanges import tell_exchange, tell_exchanges
 from hub.bundles.page import Page, Words
-from hub.bundles.telling import STATES, asked_for, count_of, named, when
+from hub.bundles.telling import STATES, about_when, asked_for, count_of, named
 
 if TYPE_CHECKING:
     from hub.bundles.facts import SummaryFacts
     from hub.bundles.missing import Missing
     from hub.bundles.telling import Names
 
-_MOST_DETAILED = 3
+_MOST_DETAILED = 1
 
 
 def compose(facts: SummaryFacts, names: Names) -> Page:
@@ -27,10 +27,10 @@ def compose(facts: SummaryFacts, names: Names) -> Page:
     total = sum(facts.states.values())
     detailed = facts.shown if total <= _MOST_DETAILED else ()
     sections = [
-        *(tell_exchange(each, number, total, names) for number, each in enumerate(detailed, 1)),
+        *(tell_exchange(each, names) for each in detailed),
         *([] if detailed else [tell_exchanges(facts, names)]),
         tell_proofs(facts),
-        *([tell_missing(facts.missing)] if facts.missing else []),
+        *([tell_missing(facts)] if facts.missing else []),
         tell_how_to_check(facts),
     ]
     return Page(
@@ -40,11 +40,11 @@ def compose(facts: SummaryFacts, names: Names) -> Page:
         is_complete=not facts.missing,
         sections=tuple(sections),
         foot=Words(
-            f"本页由数据交换平台{facts.hub}于{when(facts.made_at)}按包内数据自动生成，未经签名，仅供阅读；"
+            f"本页由数据交换平台{facts.hub}于{about_when(facts.made_at)}按包内数据自动生成，未经签名，仅供阅读；"
             "一切以对证据包的核验结果为准。时间均为北京时间（UTC+8）。",
-            f"Made by the hub {facts.hub} at {when(facts.made_at)} from the data in the bundle. It is signed "
-            "by nobody and only explains: what counts is the result of verifying the bundle. Times are China "
-            "Standard Time (UTC+8).",
+            f"Made by the hub {facts.hub} at {about_when(facts.made_at)} from the data in the bundle. It is "
+            "signed by nobody and only explains: what counts is the result of verifying the bundle. "
+            "Times are China Standard Time (UTC+8).",
         ),
     )
 
@@ -59,7 +59,7 @@ def _state(missing: tuple[Missing, ...]) -> Words:
     return Words(
         f"导出时缺少{count}项证据，见“缺少的证据”；在补齐之前核验不会得出有效结论。",
         f"At export, {count_of(count, 'piece')} of evidence {'were' if count > 1 else 'was'} missing, see "
-        '"What is missing"; until that is there, no verification says valid.',
+        '"What is missing"; until they are there, no verification calls the bundle valid.',
     )
 
 
@@ -75,6 +75,6 @@ def _lead(facts: SummaryFacts, names: Names) -> Words:
     sender, service = named(record.sender, names), named(record.service, names)
     state = STATES[record.state]
     return Words(
-        f"{when(record.received_at)}，“{sender.zh}”向“{service.zh}”提出请求；结果：{state.zh}。",
-        f'At {when(record.received_at)}, "{sender.en}" asked "{service.en}"; the outcome: {state.en}.',
+        f"{about_when(record.received_at)}，“{sender.zh}”向“{service.zh}”提出请求；结果：{state.zh}。",
+        f'At {about_when(record.received_at)}, "{sender.en}" asked "{service.en}"; the outcome: {state.en}.',
     )

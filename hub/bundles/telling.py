@@ -44,6 +44,11 @@ def when(instant: datetime) -> str:
     return f"{instant.astimezone(CHINA):%Y-%m-%d %H:%M:%S}.{instant.microsecond // 1000:03}"
 
 
+def about_when(instant: datetime) -> str:
+    """Write an instant in China Standard Time, to the minute, for who only wants to know about when."""
+    return f"{instant.astimezone(CHINA):%Y-%m-%d %H:%M}"
+
+
 def event_words(entry: Entry) -> Words:
     """Tell what an entry says, with the reason where it has one."""
     said = _EVENTS[entry.event]
