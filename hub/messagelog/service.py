@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.errors import LogError
+from hub.errors import Language, LogError
 from hub.messagelog import store
+from hub.messagelog.audit import LogAudit
 from hub.messagelog.batch import OpenBatches
+from hub.messagelog.tampering import describe_place
 from hub.tlog import (
     Checkpoint,
     Frontier,
@@ -167,16 +169,15 @@ class MessageLog:
         Raises:
             LogError: `log.corrupt`.
         """
-        with self._engine.connect() as connection:
-            size = store.read_size(connection)
-            signed = {number: self._open(note) for number, note in store.read_notes(connection)}
-            roots = {number: each.checkpoint.root for number, each in signed.items()}
-            if any(number != each.checkpoint.size for number, each in signed.items()):
-                raise LogError("log.corrupt", "a checkpoint is stored under another size")
-            if max(roots, default=0) > size:
-                raise LogError("log.corrupt", "a checkpoint was signed for more entries than there are")
-            _replay(connection, Frontier(), size, roots)
-        return size
+        report = self.audit().run()
+        if report.first is not None:
+            where = describe_place(report.first, Language.EN)
+            raise LogError("log.corrupt", f"{report.first.kind}: {where}: {report.first.detail}")
+        return report.size
+
+    def audit(self) -> LogAudit:
+        """Return what audits this log."""
+        return LogAudit(engine=self._engine, verifiers=self._verifiers, origins=(self._origin,))
 
     def _prove(self, spans: Sequence[Span], size: int) -> tuple[bytes, ...]:
         with self._engine.connect() as connection:

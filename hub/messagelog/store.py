@@ -75,6 +75,12 @@ _LEAF_HASHES = select(log_entries.c.leaf_index, log_entries.c.leaf_hash).where(
     log_entries.c.leaf_index.in_(_KEYS)
 )
 _NODE_HASHES = select(log_nodes.c.position, log_nodes.c.hash).where(log_nodes.c.position.in_(_KEYS))
+_NEGATIVE = select(log_entries.c.leaf_index).where(log_entries.c.leaf_index < 0)
+_NODES = (
+    select(log_nodes.c.position, log_nodes.c.hash)
+    .where(log_nodes.c.position >= bindparam("start"), log_nodes.c.position < bindparam("end"))
+    .order_by(log_nodes.c.position)
+)
 
 
 class NewLeaf(NamedTuple):
@@ -157,6 +163,43 @@ def read_leaves(connection: Connection, span: Span) -> Iterator[NewLeaf]:
     query = select(log_entries).where(within).order_by(log_entries.c.leaf_index)
     for row in connection.execute(query):
         yield NewLeaf(*row)
+
+
+def read_negative(connection: Connection) -> list[int]:
+    """Return the numbers of rows before the first entry; there should be none."""
+    return list(connection.execute(_NEGATIVE).scalars())
+
+
+def read_next_index(connection: Connection, start: int) -> int:
+    """Return the number of the first row from `start` on; there must be one."""
+    query = select(func.min(log_entries.c.leaf_index)).where(log_entries.c.leaf_index >= start)
+    index: int = connection.execute(query).scalar_one()
+    return index
+
+
+def read_indexes(connection: Connection, start: int) -> list[int]:
+    """Return the numbers of the rows from `start` on, at most a thousand."""
+    query = select(log_entries.c.leaf_index).where(log_entries.c.leaf_index >= start)
+    return list(connection.execute(query.order_by(log_entries.c.leaf_index).limit(1_000)).scalars())
+
+
+def read_nodes(connection: Connection, start: int, end: int) -> list[tuple[int, bytes]]:
+    """Return the stored hashes of subtrees from position `start` up to but without `end`."""
+    return [(position, value) for position, value in connection.execute(_NODES, {"start": start, "end": end})]
+
+
+def read_node(connection: Connection, subtree: Subtree) -> bytes | None:
+    """Return the stored hash of one subtree, of a leaf's as well."""
+    query, key = (_LEAF_HASHES, subtree.number) if subtree.level == 0 else (_NODE_HASHES, subtree.position)
+    row = connection.execute(query, {"keys": [key]}).one_or_none()
+    return None if row is None else row[1]
+
+
+def count_nodes_from(connection: Connection, position: int) -> int:
+    """Return how many hashes are stored from a position on, or before the first one."""
+    place = log_nodes.c.position
+    query = select(func.count()).select_from(log_nodes).where((place >= position) | (place < 0))
+    return connection.execute(query).scalar_one()
 
 
 def read_last_note(connection: Connection) -> str | None:
