@@ -30,7 +30,7 @@ from hub.contracts import load_contracts
 from hub.custody import KeyRing, open_key, open_wrapping_key
 from hub.database import ServingClaim, Writer, open_database
 from hub.envelope import Limits, Party
-from hub.errors import HubError
+from hub.errors import HubError, LogError
 from hub.evidence import EvidenceDesk, evidence_routes
 from hub.exchange import (
     Archive,
@@ -50,11 +50,14 @@ from hub.exchange import (
 from hub.identifiers import MemberId, ServiceId, SubsystemId
 from hub.keystore import KeyFolder, key_routes
 from hub.messagelog import (
+    AuditNotes,
     CheckpointStamper,
     CheckpointStamps,
+    LogHealth,
     MessageLog,
     PublishedTree,
     load_log_key,
+    log_health_routes,
     stamp_routes,
     tiled_log_routes,
 )
@@ -69,7 +72,7 @@ from hub.registry import (
     plan_own_roll_over,
     registry_routes,
 )
-from hub.tlog import NoteSigner
+from hub.tlog import NoteSigner, VerifierKey
 from hub.trust import (
     OnlineRevocation,
     RevocationRefresher,
@@ -126,6 +129,8 @@ class Hub:
     own_answers: OwnAnswers
     log: MessageLog
     witness: Witness | None
+    log_health: LogHealth
+    audit_notes: AuditNotes
     stamps: CheckpointStamps
     stamper: CheckpointStamper
     checkpoint_seconds: int
@@ -146,9 +151,16 @@ class Hub:
 
         Raises:
             SettingsError: `settings.database_in_use`: another process serves from the same SQLite database.
+            LogError: `log.rolled_back`, `log.forked`, `log.head_invalid`: the database is not the one whose
+                log was published; a message taken into it would get a receipt that another one has.
             RegistryError: the registry file cannot be used.
         """
         self.claim.take()
+        try:
+            self.log.require_head()
+        except LogError as exc:
+            _raise_log_alarm(self, exc)
+            raise
         if self.registry_file is not None:
             self.registry.apply(load_registry_file(self.registry_file), by="registry file")
         self.interruptions.start()
@@ -183,8 +195,17 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
     trust_lists = _open_trust_lists(settings, TableStore(engine, writer), clock)
-    log = MessageLog(engine, writer, NoteSigner(settings.log_origin, log_key), settings.log_origin)
     vault = _open_vault(settings, engine, writer, contracts, clock)
+    log = MessageLog(
+        engine,
+        writer,
+        NoteSigner(settings.log_origin, log_key),
+        settings.log_origin,
+        former_keys=[VerifierKey.decode(key) for key in settings.former_log_keys],
+        head=settings.head,
+        clock=clock,
+    )
+    audit_notes = AuditNotes(settings.data_folder / "log-audit.json")
     archive = Archive(engine, vault)
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
@@ -273,6 +294,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         ),
         log=log,
         witness=_open_witness(settings, engine, writer, alarms=alarms, clock=clock, log=log),
+        log_health=LogHealth(engine, log, stamps, audit_notes),
+        audit_notes=audit_notes,
         stamps=stamps,
         stamper=stamper,
         checkpoint_seconds=settings.checkpoint_seconds,
@@ -431,6 +454,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
     app.include_router(stamp_routes(hub.stamps))
+    app.include_router(log_health_routes(hub.log_health, authenticate))
     app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
     app.include_router(witness_routes(hub.witness))
     app.mount(MOUNTED_AT, hub.portal.app)
@@ -474,9 +498,9 @@ async def _seal_log(hub: Hub) -> None:
         try:
             if await asyncio.to_thread(hub.log.size) > signed:
                 signed = (await asyncio.to_thread(hub.log.checkpoint)).checkpoint.size
-            hub.alarms.clear("log.not_sealed", hub.log.origin)
+            _clear_log_alarms(hub)
         except HubError as exc:
-            hub.alarms.raise_alarm("log.not_sealed", hub.log.origin, f"{exc.code}: {exc.detail}")
+            _raise_log_alarm(hub, exc)
         except Exception:
             # The database may be busy or gone for a while; the next turn may succeed.
             _logger.exception("log.not_sealed")
@@ -504,6 +528,23 @@ async def _keep_claim(hub: Hub) -> None:
         except Exception:
             # The database may be gone for a while; claimed again before anything is released.
             _logger.exception("claim.not_kept")
+
+
+def _raise_log_alarm(hub: Hub, error: HubError) -> None:
+    detail = f"{error.code}: {error.detail}"
+    match error.code:
+        case "log.rolled_back":
+            hub.alarms.raise_alarm("log.rolled_back", hub.log.origin, detail)
+        case "log.forked":
+            hub.alarms.raise_alarm("log.forked", hub.log.origin, detail)
+        case _:
+            hub.alarms.raise_alarm("log.not_sealed", hub.log.origin, detail)
+
+
+def _clear_log_alarms(hub: Hub) -> None:
+    hub.alarms.clear("log.not_sealed", hub.log.origin)
+    hub.alarms.clear("log.rolled_back", hub.log.origin)
+    hub.alarms.clear("log.forked", hub.log.origin)
 
 
 async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:

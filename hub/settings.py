@@ -54,6 +54,7 @@ _PATHS = (
     "vault_key",
     "next_vault_key",
     "vault_keys",
+    "log_head",
     "trust_list",
     "trust_list_signer",
     "contracts",
@@ -101,7 +102,6 @@ class Settings(BaseModel):
         key_folder: where keys made over the API are kept, each encrypted with the signing passphrase; `keys`
             in the data folder by default.
         log_key: encrypted PKCS#8 of the Ed25519 key that signs checkpoints.
-        log_origin: the log's name in its checkpoints, a URL without scheme; never changed.
         witness_policy: which witnesses are asked to cosign the log's checkpoints, where they are, and how
             many make a quorum (C2SP tlog-policy).
         witness_key: encrypted PKCS#8 of the Ed25519 or ML-DSA-44 key by which the hub cosigns other logs'
@@ -116,6 +116,11 @@ class Settings(BaseModel):
         vault_keys: folder of the data keys, best away from the database and its backups; `vault-keys` in the
             data folder by default.
         default_retention: how long messages are kept whose contract does not say.
+        log_origin: the log's name in its checkpoints, a URL without scheme; never changed, but see
+            `former_log_keys`.
+        former_log_keys: verifier keys of this log under keys or names it no longer has.
+        log_head: file that remembers the last published checkpoint, best not on the database's disk;
+            `log-head.txt` in the data folder by default.
         trust_list: folder of signed trust lists, or one; those the database lacks are taken over at start.
         trust_list_signer: PEM of who signed the first trust list, compared with its operator by another way.
         contracts: folder of the contracts.
@@ -158,6 +163,8 @@ class Settings(BaseModel):
     next_vault_key: KeyPlace | None = None
     vault_keys: Path | None = None
     default_retention: Annotated[str, AfterValidator(_retention)] = "P10Y"
+    former_log_keys: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    log_head: Path | None = None
     trust_list: Path
     trust_list_signer: Path
     contracts: Path
@@ -200,6 +207,11 @@ class Settings(BaseModel):
     def data_keys(self) -> Path:
         """The folder of the vault's data keys."""
         return self.vault_keys or self.data_folder / "vault-keys"
+
+    @property
+    def head(self) -> Path:
+        """The file that remembers the last published checkpoint."""
+        return self.log_head or self.data_folder / "log-head.txt"
 
     @property
     def database(self) -> str:

@@ -36,6 +36,8 @@ def main() -> None:
         exporting,  # noqa: F401 - it adds to `log`
         keys,
         log,
+        logaudit,
+        loghealth,
         messages,
         rollover,
         serving,
@@ -55,6 +57,8 @@ def main() -> None:
     app.add_typer(administration.accounts, name="accounts")
     administration.registry.add_typer(certificates.app, name="certificates")
     app.add_typer(administration.registry, name="registry")
+    logaudit.add_to(log.app)
+    loghealth.add_to(log.app)
     app.add_typer(log.app, name="log")
     app.add_typer(trust.app, name="trust")
     app.add_typer(vault.app, name="vault")

@@ -44,18 +44,3 @@ def list_stamps(
         typer.echo(f"{row['size']:>10}  {row['stamped_at']}  {row['authority']}")
     if not waiting and not stamped:
         typer.echo("No checkpoint was signed yet. 尚未签署检查点。")
-
-
-@app.command()
-def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Compute the whole log again from its entries and compare it with everything stored and signed.
-
-    Example: heliograph log check
-    """
-    with beside_hub(config) as hub:
-        size = hub.log.check()
-        checkpoint = hub.log.checkpoint()
-    if as_json:
-        print_json({"size": size, "checkpoint": checkpoint.note})
-    else:
-        typer.echo(f"The log holds {size} entries, and all are as they were signed.\n\n{checkpoint.note}")

@@ -9,6 +9,8 @@ Its arithmetic is `hub.tlog`.
 
 from hub.messagelog.audit import LogAudit
 from hub.messagelog.claims import Claim, Source, open_claim
+from hub.messagelog.health import AuditNotes, LastAudit, LogHealth, LogState, WitnessState
+from hub.messagelog.health_routes import log_health_routes, view_health
 from hub.messagelog.keys import generate_log_key, load_log_key
 from hub.messagelog.mirror import Mirror, open_shelf
 from hub.messagelog.published import PublishedTree
@@ -20,33 +22,44 @@ from hub.messagelog.tampering import (
     AuditReport,
     Finding,
     Tampering,
+    conclude,
     describe_place,
     finding_as_json,
+    report_as_json,
     tampering_kinds,
 )
 from hub.messagelog.tile_routes import tiled_log_routes
 
 __all__ = [
+    "AuditNotes",
     "AuditReport",
     "CheckpointStamp",
     "CheckpointStamper",
     "CheckpointStamps",
     "Claim",
     "Finding",
+    "LastAudit",
     "LogAudit",
+    "LogHealth",
+    "LogState",
     "MessageLog",
     "Mirror",
     "PublishedTree",
     "Source",
     "Tampering",
     "WaitingCheckpoint",
+    "WitnessState",
+    "conclude",
     "describe_place",
     "finding_as_json",
     "generate_log_key",
     "load_log_key",
+    "log_health_routes",
     "open_claim",
     "open_shelf",
+    "report_as_json",
     "stamp_routes",
     "tampering_kinds",
     "tiled_log_routes",
+    "view_health",
 ]

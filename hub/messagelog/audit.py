@@ -15,10 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hub.errors import LogError
 from hub.messagelog import store
 from hub.messagelog.claims import Claim, Source, judge_stored
 from hub.messagelog.locating import Located, believe_peaks, children_of, locate, span_of
 from hub.messagelog.scanning import Scan, Scanner
+from hub.messagelog.stampaudit import judge_stamps
 from hub.messagelog.tampering import AuditReport, Finding, Tampering
 from hub.messagelog.telling import Teller, narrow
 from hub.tlog import Span, Subtree, node_hash
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from hub.messagelog.mirror import Mirror
-    from hub.tlog import VerifierKey
+    from hub.tlog import SignedCheckpoint, VerifierKey
 
 MOST_FINDINGS = 1_000
 """How many findings are listed; the rest is counted."""
@@ -45,11 +47,13 @@ class LogAudit:
         engine: the database.
         verifiers: the keys that signed this log's checkpoints.
         origins: the log's names, the present one first.
+        read_head: returns the last checkpoint as the file outside the database remembers it.
     """
 
     engine: Engine
     verifiers: Sequence[VerifierKey]
     origins: Sequence[str]
+    read_head: Callable[[], SignedCheckpoint | None] = lambda: None
 
     def run(
         self,
@@ -67,10 +71,23 @@ class LogAudit:
             known: returns leaf hashes that signed receipts name for entries of a span.
             progress: is told how many entries were read, and how many there are.
         """
+        # Before the database, which only grows while this runs.
+        head = self._open_head()
+        outside = [*kept, head] if isinstance(head, Claim) else kept
         with self.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            return _Run(connection, self, kept, mirror, known, progress).report()
+            run = _Run(connection, self, outside, mirror, known, progress)
+            return run.report([head] if isinstance(head, Finding) else [])
+
+    def _open_head(self) -> Claim | Finding | None:
+        try:
+            held = self.read_head()
+        except LogError as exc:
+            return Finding(kind=Tampering.HEAD_CHANGED, detail=exc.detail)
+        if held is None:
+            return None
+        return Claim(held.checkpoint.size, held.checkpoint.root, Source.HEAD, "head file")
 
 
 class _Run:
@@ -93,15 +110,18 @@ class _Run:
         self._hashes = _DatabaseHashes(connection, self._scan, known)
         self._unlisted = 0
 
-    def report(self) -> AuditReport:
+    def report(self, found: Sequence[Finding]) -> AuditReport:
+        self._findings += found
+        self._findings += judge_stamps(self._connection)
         scan = self._scan
         covered = [claim for claim in self._claims if claim.size <= scan.size]
         good = [claim for claim in covered if scan.roots[claim.size] == claim.root]
         bad = [claim for claim in covered if scan.roots[claim.size] != claim.root]
-        # What is proven from outside is proven even against a stolen key; a checkpoint of the database that
-        # contradicts one from outside proves nothing.
-        outside = [claim for claim in bad if claim.is_outside]
-        trusted = [claim for claim in good if claim.is_outside or not outside]
+        # Where the database has a checkpoint that contradicts one from outside, the key signed both: then
+        # the database's own prove nothing any more.
+        outside = min((claim.size for claim in bad if claim.is_outside), default=scan.size + 1)
+        is_betrayed = any(claim.size >= outside for claim in good)
+        trusted = [claim for claim in good if claim.is_outside or not is_betrayed]
         proven = max((claim.size for claim in trusted), default=0)
         located = self._judge_signed(good, bad, proven)
         self._judge_ends()

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hub.clock import SystemClock
 from hub.errors import Language, LogError
 from hub.messagelog import store
 from hub.messagelog.audit import LogAudit
 from hub.messagelog.batch import OpenBatches
+from hub.messagelog.head import LogHead
 from hub.messagelog.tampering import describe_place
 from hub.tlog import (
     Checkpoint,
@@ -28,9 +31,11 @@ from hub.tlog import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
+    from hub.clock import Clock
     from hub.database import Writer
     from hub.identifiers import MessageId
     from hub.tlog import Entry, LoggedEntry, LogPosition
@@ -46,22 +51,31 @@ class MessageLog:
         writer: the engine's writer; checkpoints go through it as appends do.
         signer: signs checkpoints; its name should be the origin.
         origin: the log's name in its checkpoints, a URL without scheme; never changed.
-        former_keys: keys that signed earlier checkpoints of this log.
+        former_keys: keys that signed earlier checkpoints of this log; a name of theirs that is not the origin
+            is a former name of the log.
+        head: remembers the last checkpoint outside the database; None only where nothing is published.
+        clock: says when a checkpoint was signed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 (what a log consists of)
         self,
         engine: Engine,
         writer: Writer,
         signer: NoteSigner,
         origin: str,
         former_keys: Sequence[VerifierKey] = (),
+        head: Path | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._engine = engine
         self._writer = writer
         self._signer = signer
         self._origin = origin
         self._verifiers = (signer.verifier, *former_keys)
+        self._former_origins = tuple({key.name for key in former_keys} - {origin})
+        self._head = None if head is None else LogHead(head, self._verifiers, origin, self._former_origins)
+        self._clock = clock or SystemClock()
+        self._refusal: LogError | None = None
         self._batches = OpenBatches(engine)
         # The log only grows, so what it once held it holds.
         self._known_size = 0
@@ -76,12 +90,23 @@ class MessageLog:
         """What others need to check the log's checkpoints."""
         return self._signer.verifier
 
+    @property
+    def verifiers(self) -> tuple[VerifierKey, ...]:
+        """The keys that sign and signed the log's checkpoints, the present one first."""
+        return self._verifiers
+
     def append(self, connection: Connection, entry: Entry) -> LogPosition:
         """Append an entry inside a unit of the writer.
 
         The entry is durable, and others see it, once the unit's future resolves; it disappears with the unit
         when that fails. Indexes have no gaps either way.
+
+        Raises:
+            LogError: `log.rolled_back` or `log.forked`, once the database was found to be so: a receipt for
+                this entry would name a place that another entry has.
         """
+        if self._refusal is not None:
+            raise LogError(self._refusal.code, self._refusal.detail)
         return self._batches.of(connection).append(entry.to_bytes(), entry.message_id)
 
     def size(self) -> int:
@@ -151,15 +176,43 @@ class MessageLog:
 
         Raises:
             LogError: `log.corrupt`: the stored tree is not the one signed before, or entries were changed
-                since; nothing is signed.
+                since; `log.rolled_back`, `log.forked`, `log.head_invalid`: see `require_head`; nothing is
+                signed.
 
         Source: C2SP tlog-checkpoint: a log signs no checkpoint inconsistent with one it signed before.
         """
+        self.require_head()
         with self._engine.connect() as connection:
             size = store.read_size(connection)
             last = self._read_last(connection)
             frontier = self._extend(connection, last, size)
         return self._writer.run(lambda connection: self._sign(connection, frontier))
+
+    def require_head(self) -> None:
+        """Refuse a database that does not hold what was published.
+
+        Raises:
+            LogError: `log.rolled_back`: it has fewer entries than were signed; `log.forked`: it has others;
+                `log.head_invalid`: the head is not one this log wrote.
+        """
+        # Read first: what is signed and appended meanwhile makes the database larger, never the head.
+        held = self.read_head()
+        if held is None:
+            return
+        try:
+            with self._engine.connect() as connection:
+                _require_held(connection, held.checkpoint)
+        except LogError as exc:
+            self._refusal = exc
+            raise
+
+    def read_head(self) -> SignedCheckpoint | None:
+        """Return the last checkpoint as the head file remembers it, None without one.
+
+        Raises:
+            LogError: `log.head_invalid`.
+        """
+        return None if self._head is None else self._head.read()
 
     def check(self) -> int:
         """Compute the whole tree from its entries and compare it with all that is stored and signed.
@@ -177,7 +230,12 @@ class MessageLog:
 
     def audit(self) -> LogAudit:
         """Return what audits this log."""
-        return LogAudit(engine=self._engine, verifiers=self._verifiers, origins=(self._origin,))
+        return LogAudit(
+            engine=self._engine,
+            verifiers=self._verifiers,
+            origins=(self._origin, *self._former_origins),
+            read_head=self.read_head,
+        )
 
     def _prove(self, spans: Sequence[Span], size: int) -> tuple[bytes, ...]:
         with self._engine.connect() as connection:
@@ -193,6 +251,9 @@ class MessageLog:
         return None if note is None else self._open(note)
 
     def _open(self, note: str) -> SignedCheckpoint:
+        for origin in self._former_origins:
+            with suppress(LogError):
+                return open_checkpoint(note, self._verifiers, origin=origin)
         try:
             return open_checkpoint(note, self._verifiers, origin=self._origin)
         except LogError as exc:
@@ -215,11 +276,30 @@ class MessageLog:
             older = store.read_frontier(connection, frontier.size)
             if newer.root() != last.checkpoint.root or older != frontier:
                 raise LogError("log.corrupt", f"size {last.checkpoint.size} was signed with another root")
+            self._keep_head(last)
             return last
         checkpoint = Checkpoint(self._origin, frontier.size, frontier.root())
         note = self._signer.sign(checkpoint.to_text())
-        store.insert_note(connection, frontier.size, note)
-        return SignedCheckpoint(checkpoint, note)
+        signed = SignedCheckpoint(checkpoint, note)
+        # Before it is stored: where a crash comes in between, the entries still give what the head says.
+        self._keep_head(signed)
+        store.insert_note(connection, frontier.size, note, self._clock.now())
+        return signed
+
+    def _keep_head(self, signed: SignedCheckpoint) -> None:
+        if self._head is not None and signed.checkpoint.origin == self._origin:
+            self._head.keep(signed)
+
+
+def _require_held(connection: Connection, published: Checkpoint) -> None:
+    size = store.read_size(connection)
+    if published.size > size:
+        raise LogError("log.rolled_back", f"{published.size} entries were published, {size} are there")
+    note = store.read_note(connection, published.size)
+    if note is not None and note.startswith(published.to_text()):
+        return
+    if store.read_frontier(connection, published.size).root() != published.root:
+        raise LogError("log.forked", f"the tree of {published.size} entries is not the one published")
 
 
 def _replay(connection: Connection, frontier: Frontier, size: int, roots: Mapping[int, bytes]) -> Frontier:

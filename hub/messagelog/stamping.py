@@ -26,6 +26,7 @@ from hub.clock import format_instant
 from hub.errors import TrustError
 from hub.messagelog import stamps
 from hub.messagelog.stamps import CheckpointStamp
+from hub.messagelog.store import read_note
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -151,7 +152,7 @@ class CheckpointStamper:
 
     def _stamp(self, waiting: WaitingCheckpoint) -> None:
         with self._engine.connect() as connection:
-            note = stamps.read_note(connection, waiting.size)
+            note = read_note(connection, waiting.size)
         if note is None:
             raise RuntimeError(f"the checkpoint of {waiting.size} entries is gone")
         given = self._authorities.stamp(hashlib.sha256(note.encode("utf-8")).digest())

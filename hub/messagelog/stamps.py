@@ -32,7 +32,7 @@ from sqlalchemy import (
 from hub.clock import format_instant, parse_instant
 from hub.database import keep_append_only, metadata
 from hub.errors import LogError
-from hub.messagelog.store import log_checkpoints
+from hub.messagelog.store import log_checkpoints, read_note
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -154,12 +154,6 @@ def read_largest(connection: Connection) -> int:
     """Return the size of the largest signed checkpoint, -1 when there is none."""
     largest = connection.execute(select(func.max(log_checkpoints.c.size))).scalar_one()
     return -1 if largest is None else largest
-
-
-def read_note(connection: Connection, size: int) -> str | None:
-    """Return the signed checkpoint of a size."""
-    query = select(log_checkpoints.c.note).where(log_checkpoints.c.size == size)
-    return connection.execute(query).scalar_one_or_none()
 
 
 def line_up(connection: Connection, now: datetime, most: int) -> int:

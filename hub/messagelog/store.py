@@ -20,12 +20,14 @@ from sqlalchemy import (
     select,
 )
 
+from hub.clock import format_instant, parse_instant
 from hub.database import keep_append_only, metadata
 from hub.errors import LogError
 from hub.tlog import Entry, Frontier, LoggedEntry, LogPosition, Span, Subtree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
@@ -59,6 +61,7 @@ log_checkpoints = Table(
     metadata,
     Column("size", _Number, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
+    Column("signed_at", Text),
     sqlite_strict=True,
 )
 
@@ -214,9 +217,23 @@ def read_notes(connection: Connection) -> list[tuple[int, str]]:
     return [(size, note) for size, note in connection.execute(query)]
 
 
-def insert_note(connection: Connection, size: int, note: str) -> None:
-    """Keep a signed checkpoint."""
-    connection.execute(insert(log_checkpoints), {"size": size, "note": note})
+def read_note(connection: Connection, size: int) -> str | None:
+    """Return the signed checkpoint of a size."""
+    query = select(log_checkpoints.c.note).where(log_checkpoints.c.size == size)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def read_last_signing(connection: Connection) -> tuple[int, datetime | None] | None:
+    """Return the largest size that was signed, and when; None for when where it was not written down."""
+    query = select(log_checkpoints.c.size, log_checkpoints.c.signed_at)
+    row = connection.execute(query.order_by(log_checkpoints.c.size.desc()).limit(1)).one_or_none()
+    return None if row is None else (row.size, parse_instant(row.signed_at) if row.signed_at else None)
+
+
+def insert_note(connection: Connection, size: int, note: str, signed_at: datetime) -> None:
+    """Keep a checkpoint signed at an instant of our clock, UTC."""
+    values = {"size": size, "note": note, "signed_at": format_instant(signed_at)}
+    connection.execute(insert(log_checkpoints), values)
 
 
 def _portions(keys: list[int]) -> Iterator[list[int]]:

@@ -148,6 +148,44 @@ def describe_place(finding: Finding, language: Language) -> str:
     }[language]
 
 
+def conclude(report: AuditReport, language: Language) -> str:
+    """Say what the audit says as a whole, and what it could not see."""
+    named = ", ".join(report.compared)
+    if language is Language.ZH:
+        lines = [
+            f"日志共{report.size}个条目，{report.checkpoints}个检查点成立，所涵盖的前{report.sealed}个条目得到证明。",
+            f"与数据库之外的证据比对：{named}。" if named else _ALONE[language],
+            "未发现问题。" if report.holds else f"发现{len(report.findings) + report.unlisted}项问题。",
+        ]
+        return "".join(lines)
+    lines = [
+        f"Entries: {report.size}; the first {report.sealed} are proven by {report.checkpoints} checkpoints.",
+        f"Compared with what is kept outside the database: {named}." if named else _ALONE[language],
+        "Nothing is wrong." if report.holds else f"Wrong: {len(report.findings) + report.unlisted} things.",
+    ]
+    return " ".join(lines)
+
+
+def report_as_json(report: AuditReport) -> dict[str, object]:
+    """Write a report for programs."""
+    return {
+        "holds": report.holds,
+        "size": report.size,
+        "proven": report.sealed,
+        "checkpoints": report.checkpoints,
+        "compared": list(report.compared),
+        "unlisted": report.unlisted,
+        "findings": [finding_as_json(finding) for finding in report.findings],
+    }
+
+
+_ALONE = {
+    Language.EN: "Nothing kept outside the database was compared: an older database, or a log rewritten with "
+    "the stolen key, would not be noticed.",
+    Language.ZH: "未与数据库之外的任何证据比对：数据库被换成旧副本，或用被盗密钥整体改写，将无法发现。",
+}
+
+
 def finding_as_json(finding: Finding) -> dict[str, object]:
     """Write a finding for programs."""
     kind = tampering_kinds()[finding.kind]

@@ -69,6 +69,13 @@ DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
         {Role.AUDITOR, Role.CASEWORKER, Role.GATEWAY},
     ),
     ("GET", "/api/v1/messages/{message_id}/{part}", f"/api/v1/messages/{ID}/request", None, ANYBODY),
+    (
+        "GET",
+        "/api/v1/log/health",
+        "/api/v1/log/health",
+        None,
+        {Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR},
+    ),
     ("GET", "/api/v1/log/proofs/{message_id}", f"/api/v1/log/proofs/{ID}", None, ANYBODY),
     ("POST", "/api/v1/evidence/requests", "/api/v1/evidence/requests", DRAFT, CASEWORKER),
     ("GET", "/api/v1/evidence/requests", "/api/v1/evidence/requests", None, CASEWORKER),

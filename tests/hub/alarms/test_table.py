@@ -70,7 +70,13 @@ def test_every_alarm_speaks_both_languages() -> None:
 
 def test_an_alarm_and_an_error_of_one_name_speak_of_one_thing() -> None:
     # What is unknown refuses a certificate, or is let pass with an alarm; a list past its day likewise.
-    common = {"trust.revocation_unknown", "trust.trust_list_outdated"}
+    # A database that is not the one whose log was published refuses to sign, and operators have to hear it.
+    common = {
+        "log.forked",
+        "log.rolled_back",
+        "trust.revocation_unknown",
+        "trust.trust_list_outdated",
+    }
     assert alarm_kinds().keys() & error_kinds().keys() == common
 
 

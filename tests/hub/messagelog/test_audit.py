@@ -37,6 +37,12 @@ SIZE = 23
 
 
 @pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """A file to be changed behind the log's back."""
+    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+
+
+@pytest.fixture
 def sealed(running: RunningLog) -> RunningLog:
     """A log of 23 entries with checkpoints over 8, 13 and 20 of them."""
     return filled(running, SEALED, SIZE)

@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from hub.clock import SystemClock
 from hub.database import open_database
 from hub.errors import LogError
 from hub.messagelog import PublishedTree, tiled_log_routes
@@ -108,7 +109,7 @@ def fill(engine: Engine, leaves: list[bytes]) -> None:
         nodes += completed
     with engine.begin() as connection:
         insert_leaves(connection, rows, nodes)
-        insert_note(connection, len(leaves), "signed")
+        insert_note(connection, len(leaves), "signed", SystemClock().now())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`heliograph log audit`: the whole log read again and held to everything that was signed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.cli import AsJson, print_json
+from hub.cli.administration import Config, beside_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hub.messagelog import AuditReport
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to `heliograph log`."""
+    app.command()(audit)
+
+
+def audit(
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint kept elsewhere; may be given several times.")
+    ] = None,
+    mirror: Annotated[
+        str | None, typer.Option(help="A copy of the log's tiles: its folder, or its address ending in /log.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the whole log and name everything that was changed, the first bad entry first.
+
+    Nothing is written into the database. The exit code is 1 when anything is wrong. Without a checkpoint kept outside the
+    database, a log rewritten with the stolen key cannot be told from the true one.
+
+    Example: heliograph log audit --checkpoint kept-in-march.txt --mirror https://mirror.example/log
+    """
+    from hub.messagelog import Mirror, Source, open_claim, open_shelf, report_as_json
+
+    with beside_hub(config) as hub:
+        keys, origin = hub.log.verifiers, hub.log.origin
+        copy = Mirror(open_shelf(mirror), keys, origin) if mirror else None
+        kept = [
+            open_claim(path.read_text(encoding="utf-8"), keys, origin, Source.KEPT, str(path))
+            for path in checkpoint or ()
+        ]
+        kept += [copy.claim] if copy else []
+        with _progress(is_quiet=as_json) as told:
+            report = hub.log.audit().run(kept=kept, mirror=copy, progress=told)
+        hub.audit_notes.write(report, hub.pipeline.clock.now())
+    if as_json:
+        print_json(report_as_json(report))
+    else:
+        _tell(report)
+    raise typer.Exit(0 if report.holds else 1)
+
+
+@contextmanager
+def _progress(*, is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=is_quiet) as progress:
+        task = progress.add_task("entries", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _tell(report: AuditReport) -> None:
+    from hub.errors import Language
+    from hub.findings import printable
+    from hub.messagelog import conclude, describe_place, tampering_kinds
+
+    kinds = tampering_kinds()
+    for finding in report.findings:
+        kind = kinds[finding.kind]
+        message = f" ({finding.message_id})" if finding.message_id else ""
+        for language in (Language.ZH, Language.EN):
+            typer.echo(f"{kind.name[language]}: {describe_place(finding, language)}{printable(message)}")
+            typer.echo(f"  {kind.meaning[language]}")
+            typer.echo(f"  {kind.cure[language]}")
+        typer.echo(f"  {printable(finding.detail)}\n")
+    if report.unlisted:
+        typer.echo(f"{report.unlisted} further findings are not listed. 另有{report.unlisted}项未列出。")
+    for language in (Language.ZH, Language.EN):
+        typer.echo(conclude(report, language))
