@@ -35,8 +35,8 @@ def audit(
 ) -> None:
     """Read the whole log and name everything that was changed, the first bad entry first.
 
-    Nothing is written into the database. The exit code is 1 when anything is wrong. Without a checkpoint kept outside the
-    database, a log rewritten with the stolen key cannot be told from the true one.
+    Nothing is written into the database. The exit code is 1 when anything is wrong. Without a checkpoint kept
+    outside the database, a log rewritten with the stolen key cannot be told from the true one.
 
     Example: heliograph log audit --checkpoint kept-in-march.txt --mirror https://mirror.example/log
     """
