@@ -35,6 +35,7 @@ from hub.evidence import EvidenceDesk, evidence_routes
 from hub.exchange import (
     Archive,
     Courier,
+    HeldMessages,
     HttpCourier,
     Interruptions,
     OwnAnswers,
@@ -84,8 +85,8 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
+from hub.vault import Eraser, Holds, Vault
 from hub.vault import KeyFolder as DataKeyFolder
-from hub.vault import Vault
 from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class Hub:
     desk: EvidenceDesk
     bundles: EvidenceBundles
     vault: Vault
+    eraser: Eraser
     archive: Archive
     courier: Courier
     portal: Portal
@@ -313,6 +315,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             clock=clock,
         ),
         vault=vault,
+        eraser=Eraser(
+            engine,
+            writer,
+            vault,
+            Holds(engine, writer, vault, HeldMessages(engine, vault), clock),
+            log,
+            clock,
+        ),
         archive=archive,
         courier=courier,
         portal=Portal(

@@ -4,6 +4,7 @@
 from hub.exchange.archive import Archive
 from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService, WithdrawalService
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
+from hub.exchange.held import HeldMessages
 from hub.exchange.interruptions import Interruptions
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
 from hub.exchange.own import OwnCourier, OwnService
@@ -23,6 +24,7 @@ __all__ = [
     "Courier",
     "ExchangeRecord",
     "ExchangeState",
+    "HeldMessages",
     "HttpCourier",
     "Interruptions",
     "Outcome",

@@ -27,7 +27,7 @@ from hub.envelope import (
     write_fault,
     write_receipt,
 )
-from hub.errors import HubError, ReportedFaultError
+from hub.errors import HubError, ReportedFaultError, VaultError
 from hub.exchange import store
 from hub.exchange.model import (
     Accepted,
@@ -195,7 +195,7 @@ class Recorder:
             and known.receipt_sha256 is not None
             and known.request_sha256 == stage.request.container_sha256
         ):
-            earlier = self.vault.read(known.receipt_sha256, connection)
+            earlier = self._read_kept(connection, known.receipt_sha256)
         attached = () if earlier is None else (Payload(EARLIER_RECEIPT_NAME, CONTAINER_MEDIA_TYPE, earlier),)
         fault = reply_to(
             stage.request,
@@ -205,6 +205,14 @@ class Recorder:
             now=now,
         )
         return Outcome(container=fault.raw, receipt=earlier, code=error.code)
+
+    def _read_kept(self, connection: Connection, sha256: str) -> bytes | None:
+        try:
+            return self.vault.read(sha256, connection)
+        except VaultError as exc:
+            if exc.code != "vault.erased":
+                raise
+            return None
 
     def _log_unidentified(
         self, connection: Connection, stage: Arrived, error: HubError, now: datetime

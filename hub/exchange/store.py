@@ -30,7 +30,7 @@ from hub.exchange.model import ExchangeRecord, ExchangeState
 from hub.identifiers import MessageId, ServiceId, SubsystemId
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -77,6 +77,12 @@ _CONCLUDE = update(_exchanges).where(
 )
 _IN_PROGRESS = select(_exchanges.c.message_id, _exchanges.c.attempts, _exchanges.c.worker).where(
     _IS_IN_PROGRESS
+)
+_SOME = (
+    select(_exchanges)
+    .where(_exchanges.c.message_id > bindparam("after"))
+    .order_by(_exchanges.c.message_id)
+    .limit(500)
 )
 
 
@@ -211,6 +217,17 @@ def list_latest(connection: Connection, most: int, party: SubsystemId | None) ->
     if party is not None:
         wanted = wanted.where((_exchanges.c.sender == party) | (_exchanges.c.recipient == party))
     return [_record(row) for row in connection.execute(wanted)]
+
+
+def all_exchanges(connection: Connection) -> Iterator[ExchangeRecord]:
+    """Return every exchange there is, in the order of the message ids, some hundred at a time."""
+    after = ""
+    while True:
+        rows = connection.execute(_SOME, {"after": after}).all()
+        yield from (_record(row) for row in rows)
+        if not rows:
+            return
+        after = rows[-1].message_id
 
 
 def _record(row: Row[tuple[object, ...]]) -> ExchangeRecord:

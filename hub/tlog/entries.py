@@ -45,6 +45,8 @@ class EntryEvent(StrEnum):
     """A request was accepted but could not be answered; `code` says why."""
     DUPLICATE = "duplicate"
     """A message id that had been seen; the first try's result was returned."""
+    ERASED = "erased"
+    """A data key was destroyed; `container_sha256` is of the record that says which, why and by whom."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,8 @@ class Entry:
     Attributes:
         event: what became of the container.
         at: by the hub's clock, UTC, milliseconds.
-        container_sha256: of the container exactly as received or sent; lower-case hex.
+        container_sha256: of the container exactly as received or sent, or of what else the event is about;
+            lower-case hex.
         manifest_sha256: of `META-INF/ASiCManifest.xml`; None when the container could not be read.
         message_id: None when the header could not be read; likewise the ids that follow.
         sender: the subsystem the header names.

@@ -6,10 +6,25 @@ sealing     encrypting one thing under a data key
 keyfolder   the data keys in a folder of their own, wrapped under the master key
 store       encrypted containers, names of keys, erasures
 service     keeping and reading
+holds       what must not be erased although its time is over
+erasure     destroying a key, on record
 """
 
+from hub.vault.erasure import ErasableKey, Eraser
+from hub.vault.holds import Hold, Holdings, HoldKind, Holds
 from hub.vault.keyfolder import KeyFolder
 from hub.vault.keyids import KeyId
 from hub.vault.service import ContainerState, Vault
 
-__all__ = ["ContainerState", "KeyFolder", "KeyId", "Vault"]
+__all__ = [
+    "ContainerState",
+    "ErasableKey",
+    "Eraser",
+    "Hold",
+    "HoldKind",
+    "Holdings",
+    "Holds",
+    "KeyFolder",
+    "KeyId",
+    "Vault",
+]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
+    BindParameter,
     Column,
     Index,
     Integer,
@@ -15,16 +16,19 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    func,
     insert,
     select,
     text,
+    update,
 )
 
-from hub.clock import format_instant
+from hub.clock import format_instant, parse_instant
 from hub.database import keep_append_only, metadata
 from hub.vault.keyids import KeyId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -56,7 +60,22 @@ _erasures = Table(
     # The record, RFC 8785; the log has its digest.
     Column("record", LargeBinary, nullable=False),
 )
-keep_append_only(_erasures)
+
+_holds = Table(
+    "vault_holds",
+    metadata,
+    Column("hold_id", String(36), primary_key=True),
+    # The hold this row ends; NULL where it begins one.
+    Column("releases", String(36)),
+    Column("done_by", String(200), nullable=False),
+    Column("done_at", String(24), nullable=False),
+    # What is held and why, encrypted.
+    Column("key_id", String(40), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+for _table in (_erasures, _holds):
+    keep_append_only(_table)
 
 # Built once: building them anew took longer than running them.
 _INSERT = text(
@@ -72,6 +91,16 @@ _READ = (
     .join_from(_containers, _erasures, _containers.c.key_id == _erasures.c.key_id, isouter=True)
     .where(_containers.c.sha256 == bindparam("wanted"))
 )
+_DIGESTS = (
+    select(_containers.c.sha256)
+    .where(_containers.c.key_id == bindparam("wanted"), _containers.c.sha256 > bindparam("after"))
+    .order_by(_containers.c.sha256)
+    .limit(bindparam("most", type_=Integer))
+)
+_SOME: BindParameter[str] = bindparam("digests", expanding=True)
+_DROP = update(_containers).where(_containers.c.sha256.in_(_SOME)).values(content=None)
+_DIGESTS_AT_A_TIME = 5000
+_MOST_PARAMETERS = 500
 _READ_ERASURE = select(_erasures).where(_erasures.c.key_id == bindparam("wanted"))
 
 
@@ -156,9 +185,95 @@ def read_erasure(connection: Connection, key_id: KeyId) -> Erasure | None:
     return None if row is None else Erasure(key_id, row.erased_at, row.reason, row.record)
 
 
-def enter_erasure(connection: Connection, key_id: KeyId, at: datetime, reason: str, record: bytes) -> None:
+def enter_erasure(connection: Connection, key_id: KeyId, at: datetime, reason: str, record: bytes) -> Erasure:
     """Enter that a key is destroyed."""
     connection.execute(
         insert(_erasures),
         {"key_id": str(key_id), "erased_at": format_instant(at), "reason": reason, "record": record},
+    )
+    return Erasure(key_id, format_instant(at), reason, record)
+
+
+def read_digests(connection: Connection, key_id: KeyId) -> Iterator[str]:
+    """Return the digests of what is encrypted under a key, in their order."""
+    after = ""
+    while True:
+        some = connection.scalars(
+            _DIGESTS, {"wanted": str(key_id), "after": after, "most": _DIGESTS_AT_A_TIME}
+        ).all()
+        yield from some
+        if len(some) < _DIGESTS_AT_A_TIME:
+            return
+        after = some[-1]
+
+
+def count_containers(connection: Connection, key_id: KeyId) -> tuple[int, int]:
+    """Return how many containers are encrypted under a key, and how many octets they have."""
+    query = select(func.count(), func.coalesce(func.sum(_containers.c.bytes), 0))
+    containers, size = connection.execute(query.where(_containers.c.key_id == str(key_id))).one()
+    return containers, int(size)
+
+
+def drop_contents(connection: Connection, key_id: KeyId, *, after: str, most: int) -> tuple[str, int] | None:
+    """Drop the next contents under a key, and say up to which digest and how many; None at the end."""
+    some = connection.scalars(_DIGESTS, {"wanted": str(key_id), "after": after, "most": most}).all()
+    if not some:
+        return None
+    connection.execute(_DROP, {"digests": list(some)})
+    return some[-1], len(some)
+
+
+def read_keys_of(connection: Connection, digests: Iterable[str]) -> frozenset[KeyId]:
+    """Return the keys under which some containers are encrypted."""
+    wanted = sorted(set(digests))
+    found: set[KeyId] = set()
+    for start in range(0, len(wanted), _MOST_PARAMETERS):
+        some = wanted[start : start + _MOST_PARAMETERS]
+        names = connection.scalars(
+            select(_containers.c.key_id).where(_containers.c.sha256.in_(some)).distinct()
+        )
+        found |= {KeyId.parse(name) for name in names}
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class StoredHold:
+    """That a hold was placed, or released."""
+
+    hold_id: str
+    releases: str | None
+    by: str
+    at: datetime
+    key_id: KeyId
+    content: bytes
+
+
+def enter_hold(connection: Connection, hold: StoredHold) -> None:
+    """Enter that a hold was placed or released."""
+    connection.execute(
+        insert(_holds),
+        {
+            "hold_id": hold.hold_id,
+            "releases": hold.releases,
+            "done_by": hold.by,
+            "done_at": format_instant(hold.at),
+            "key_id": str(hold.key_id),
+            "content": hold.content,
+        },
+    )
+
+
+def read_holds(connection: Connection) -> tuple[StoredHold, ...]:
+    """Return all that was placed and released, the oldest first."""
+    rows = connection.execute(select(_holds).order_by(_holds.c.done_at, _holds.c.hold_id))
+    return tuple(
+        StoredHold(
+            row.hold_id,
+            row.releases,
+            row.done_by,
+            parse_instant(row.done_at),
+            KeyId.parse(row.key_id),
+            row.content,
+        )
+        for row in rows
     )

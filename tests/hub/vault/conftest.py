@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.clock import FixedClock
 from hub.database import Writer, open_database
 from hub.envelope import Payload
-from hub.vault import KeyFolder, Vault
+from hub.messagelog import MessageLog
+from hub.tlog import NoteSigner
+from hub.vault import Eraser, HoldKind, Holds, KeyFolder, Vault
 from tests.hub.envelope.signers import request_envelope
 from tests.vaults import a_key_folder
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from hub.envelope import Envelope
 
+ORIGIN = "hub.chenghua.example/log"
 NOW = datetime(2026, 3, 15, 8, tzinfo=UTC)
 
 
@@ -42,6 +46,9 @@ class OpenVault:
     folder: KeyFolder
     clock: FixedClock
     vault: Vault
+    log: MessageLog
+    eraser: Eraser
+    cases: Cases
 
     def keep(self, *envelopes: Envelope, retention: str | None = None) -> None:
         def work(connection: Connection) -> None:
@@ -55,9 +62,16 @@ class OpenVault:
         return Vault(self.engine, self.folder, self.clock, default_retention="P10Y")
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
+class Cases:
+    """Which containers belong to which case or conversation, as a test says."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, list[str]] = {}
+        self.asked: list[HoldKind] = []
+
+    def containers_of(self, kind: HoldKind, subject: str) -> list[str]:
+        self.asked.append(kind)
+        return self.containers.get(subject, [])
 
 
 @pytest.fixture
@@ -66,6 +80,10 @@ def opened(database_url: str, tmp_path: Path) -> Iterator[OpenVault]:
     writer = Writer(engine)
     clock = FixedClock(NOW)
     folder = a_key_folder(tmp_path / "keys")
-    yield OpenVault(engine, writer, folder, clock, Vault(engine, folder, clock, default_retention="P10Y"))
+    vault = Vault(engine, folder, clock, default_retention="P10Y")
+    log = MessageLog(engine, writer, NoteSigner(ORIGIN, Ed25519PrivateKey.generate()), ORIGIN)
+    cases = Cases()
+    eraser = Eraser(engine, writer, vault, Holds(engine, writer, vault, cases, clock), log, clock)
+    yield OpenVault(engine, writer, folder, clock, vault, log, eraser, cases)
     writer.close()
     engine.dispose()

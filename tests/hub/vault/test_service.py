@@ -10,6 +10,7 @@ from sqlalchemy import text
 from hub.errors import ExchangeError, HubError, VaultError
 from hub.vault import ContainerState, KeyId
 from tests.hub.vault.conftest import an_envelope
+from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ def test_what_was_never_here_is_unknown(opened: OpenVault) -> None:
     assert opened.vault.state("0" * 64) is ContainerState.UNKNOWN
 
 
+@on_sqlite
 def test_a_stolen_database_shows_nothing_and_holds_no_key(opened: OpenVault, tmp_path: Path) -> None:
     envelope = an_envelope("510108199001011234")
     opened.keep(envelope)
