@@ -259,6 +259,15 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     accounts = Accounts(engine, writer, clock)
     stamps = CheckpointStamps(engine)
+    bundles = EvidenceBundles(
+        selector=Selector(archive),
+        gatherer=Gatherer(archive, log, NoRecords()),
+        proofs=LogProofs(log),
+        trust=TrustSources(trust_lists=trust_lists, answers=answers, validator=validator, policies=policies),
+        names=RegisteredNames(registry),
+        hub=party.subsystem,
+        clock=clock,
+    )
     return Hub(
         engine=engine,
         writer=writer,
@@ -303,17 +312,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
         desk=desk,
-        bundles=EvidenceBundles(
-            selector=Selector(archive),
-            gatherer=Gatherer(archive, log, NoRecords()),
-            proofs=LogProofs(log),
-            trust=TrustSources(
-                trust_lists=trust_lists, answers=answers, validator=validator, policies=policies
-            ),
-            names=RegisteredNames(registry),
-            hub=party.subsystem,
-            clock=clock,
-        ),
+        bundles=bundles,
         vault=vault,
         eraser=Eraser(
             engine,
@@ -339,6 +338,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 trust_lists=trust_lists,
                 answers=answers,
                 policies=policies,
+                bundles=bundles,
                 session_limits=_session_limits(settings),
                 portal_url=settings.portal_url,
             )

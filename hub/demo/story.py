@@ -271,10 +271,12 @@ def _serve(steps: Steps, prepared: Prepared) -> None:
     steps.say()
     steps.say(f"The hub listens on {_hub_url(prepared)}; its interface: {_hub_url(prepared)}/openapi.json")
     steps.say(f"export HELIOGRAPH_HUB={_hub_url(prepared)}")
-    token_file = prepared.folder.path / "caseworker-token"
-    token_file.touch(mode=0o600)
-    token_file.write_text(prepared.caseworker_token, encoding="ascii")
-    steps.say(f"export HELIOGRAPH_TOKEN=$(cat {_shown(token_file)})")
+    auditor_file = _keep_token(prepared, "auditor-token", prepared.auditor_token)
+    steps.say(
+        f"Portal 门户: {_hub_url(prepared)}/portal/ (sign in with the token in 登录令牌见 {auditor_file})"
+    )
+    caseworker_file = _keep_token(prepared, "caseworker-token", prepared.caseworker_token)
+    steps.say(f"export HELIOGRAPH_TOKEN=$(cat {caseworker_file})")
     data = json.dumps({"employer": EMPLOYER, "year": date.today().year})  # noqa: DTZ011 - an example for people
     steps.say(
         f".venv/bin/heliograph evidence request --service {SERVICE} --data '{data}' "
@@ -285,6 +287,14 @@ def _serve(steps: Steps, prepared: Prepared) -> None:
         signal.pause()
     except KeyboardInterrupt:
         steps.say("Stopping.")
+
+
+def _keep_token(prepared: Prepared, name: str, token: str) -> Path:
+    """Write a token where only its owner reads it; returns the place as people see it."""
+    file = prepared.folder.path / name
+    file.touch(mode=0o600)
+    file.write_text(token, encoding="ascii")
+    return _shown(file)
 
 
 def _hub_url(prepared: Prepared) -> str:

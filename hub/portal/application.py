@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from hub.accounts import Accounts
     from hub.alarms import Alarms
+    from hub.bundles import EvidenceBundles
     from hub.clock import Clock
     from hub.database import Writer
     from hub.exchange import Archive, RevocationAnswers
@@ -68,6 +69,7 @@ class PortalParts:
     trust_lists: TrustLists
     answers: RevocationAnswers
     policies: Mapping[Use, UsePolicy]
+    bundles: EvidenceBundles
     session_limits: SessionLimits
     portal_url: str | None = None
 
@@ -90,7 +92,7 @@ class Portal:
         self.pages: tuple[Page, ...] = (
             *sign_in.pages(),
             *SearchPages(archive=parts.archive, registry=parts.registry).pages(),
-            *StoryPages(storyteller=self._storyteller(parts)).pages(),
+            *StoryPages(storyteller=self._storyteller(parts), bundles=parts.bundles).pages(),
             *LogPage(log=parts.log, stamps=parts.stamps, alarms=parts.alarms).pages(),
         )
         pages = Starlette(

@@ -111,13 +111,18 @@ class Story:
 
 @dataclass(frozen=True, kw_only=True)
 class Storyteller:
-    """Puts stories together."""
+    """Puts stories together.
+
+    Attributes:
+        patience_seconds: how long a story waits for its verification reports.
+    """
 
     archive: Archive
     log: MessageLog
     stamps: CheckpointStamps
     registry: Registry
     verifications: Verifications
+    patience_seconds: float = _PATIENCE_SECONDS
 
     def tell(self, message_id: MessageId) -> Story:
         """Return the story of a message.
@@ -167,7 +172,7 @@ class Storyteller:
         return KeptContainer(part=part, sha256=digest, raw=raw, header=header)
 
     def _verified(self, containers: Sequence[KeptContainer]) -> tuple[KeptContainer, ...]:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + self.patience_seconds
         running = [
             (each, None if each.raw is None else self.verifications.begin(each.sha256, each.raw))
             for each in containers

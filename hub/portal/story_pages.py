@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from hub.bundles import Selection
 from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.errors import ExchangeError, error_kinds
 from hub.identifiers import MessageId, is_message_id
@@ -16,6 +17,7 @@ from hub.portal.signing_in import AUDITORS
 from hub.verifier import tell_step
 
 if TYPE_CHECKING:
+    from hub.bundles import EvidenceBundles
     from hub.portal.story import Storyteller
 
 
@@ -24,12 +26,17 @@ class StoryPages:
     """The pages about one message."""
 
     storyteller: Storyteller
+    bundles: EvidenceBundles
 
     def pages(self) -> tuple[Page, ...]:
         """Return the pages."""
         return (
             Page(path="/messages/{message_id}", answer=self.show, roles=AUDITORS),
             Page(path="/messages/{message_id}/containers/{part}", answer=self.download, roles=AUDITORS),
+            Page(path="/messages/{message_id}/evidence", answer=self.export_message, roles=AUDITORS),
+            Page(
+                path="/conversations/{message_id}/evidence", answer=self.export_conversation, roles=AUDITORS
+            ),
         )
 
     def show(self, call: Call) -> Response:
@@ -50,6 +57,22 @@ class StoryPages:
             container,
             media_type=CONTAINER_MEDIA_TYPE,
             headers={"Content-Disposition": f'attachment; filename="{message_id}-{part}.asice"'},
+        )
+
+    def export_message(self, call: Call) -> Response:
+        """Hand out the evidence bundle of a message."""
+        return self._send(Selection(message=_message_id(call)))
+
+    def export_conversation(self, call: Call) -> Response:
+        """Hand out one evidence bundle of a whole conversation."""
+        return self._send(Selection(conversation=_message_id(call)))
+
+    def _send(self, selection: Selection) -> Response:
+        prepared = self.bundles.prepare(selection)
+        return StreamingResponse(
+            prepared.stream(),
+            media_type="application/zip",
+            headers={"Content-Disposition": f'attachment; filename="{prepared.file_name}"'},
         )
 
 

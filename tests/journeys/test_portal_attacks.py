@@ -365,6 +365,7 @@ class TestHeaders:
                 trust_lists=hub.trust_lists,
                 answers=hub.pipeline.revocation_answers,
                 policies=USE_POLICIES,
+                bundles=hub.bundles,
                 session_limits=SessionLimits(),
             )
         )

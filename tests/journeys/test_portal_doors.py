@@ -33,6 +33,8 @@ DOORS: list[tuple[str, str, str, set[Role] | None]] = [
     ("GET", "/conversations/{conversation}", f"/conversations/{ID}", AUDITOR),
     ("GET", "/messages/{message_id}", f"/messages/{ID}", AUDITOR),
     ("GET", "/messages/{message_id}/containers/{part}", f"/messages/{ID}/containers/request", AUDITOR),
+    ("GET", "/messages/{message_id}/evidence", f"/messages/{ID}/evidence", AUDITOR),
+    ("GET", "/conversations/{message_id}/evidence", f"/conversations/{ID}/evidence", AUDITOR),
     ("GET", "/log", "/log", KEEPERS),
 ]
 guarded = pytest.mark.parametrize(
