@@ -56,9 +56,13 @@ from hub.messagelog import (
     CheckpointStamps,
     LogHealth,
     MessageLog,
+    PublishedLog,
     PublishedTree,
+    Witnessing,
     load_log_key,
     log_health_routes,
+    published_log_routes,
+    read_witness_policy,
     stamp_routes,
     tiled_log_routes,
 )
@@ -129,6 +133,8 @@ class Hub:
     upkeep: CertificateUpkeep
     own_answers: OwnAnswers
     log: MessageLog
+    published: PublishedLog
+    witnessing: Witnessing
     witness: Witness | None
     log_health: LogHealth
     audit_notes: AuditNotes
@@ -171,6 +177,7 @@ class Hub:
         """Stop writing and give everything back."""
         await asyncio.to_thread(self.refresher.close)
         self.stamper.stop()
+        self.witnessing.stop()
         await asyncio.to_thread(self.portal.close)
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
@@ -207,6 +214,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         head=settings.head,
         clock=clock,
     )
+    policy = read_witness_policy(settings.witness_policy) if settings.witness_policy else None
+    published = PublishedLog(engine, log, policy)
     audit_notes = AuditNotes(settings.data_folder / "log-audit.json")
     archive = Archive(engine, vault)
     courier = courier or HttpCourier()
@@ -304,8 +313,10 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             clock=clock,
         ),
         log=log,
+        published=published,
+        witnessing=Witnessing.of(policy, log=log, engine=engine, writer=writer, alarms=alarms),
         witness=_open_witness(settings, engine, writer, alarms=alarms, clock=clock, log=log),
-        log_health=LogHealth(engine, log, stamps, audit_notes),
+        log_health=LogHealth(engine, log, stamps, audit_notes, published.witnesses),
         audit_notes=audit_notes,
         stamps=stamps,
         stamper=stamper,
@@ -428,6 +439,7 @@ def build_app(hub: Hub) -> FastAPI:
         hub.refresher.start()
         # A thread of its own: what waits for an authority must hold up neither the others nor the end.
         threading.Thread(target=hub.stamper.run, name="checkpoint-stamper", daemon=True).start()
+        hub.witnessing.start()
         yield
         for task in tasks:
             task.cancel()
@@ -466,6 +478,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(stamp_routes(hub.stamps))
     app.include_router(log_health_routes(hub.log_health, authenticate))
     app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
+    app.include_router(published_log_routes(hub.published))
     app.include_router(witness_routes(hub.witness))
     app.mount(MOUNTED_AT, hub.portal.app)
 

@@ -39,6 +39,7 @@ _STATUS = {
     "log.tile_unknown": 404,
     "vault.erased": 410,
     "log.log_unknown": 404,
+    "log.not_witnessed": 404,
     "log.submission_inconsistent": 422,
     "log.submission_outdated": 409,
     "log.submission_untrusted": 403,

@@ -152,15 +152,6 @@ def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., P
 
 
 def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
-    @router.get("/log/checkpoint", response_class=Response)
-    def checkpoint() -> Response:
-        """Return the log's signed checkpoint (C2SP tlog-checkpoint); public."""
-        return Response(
-            parts.log.checkpoint().note,
-            media_type="text/plain; charset=utf-8",
-            headers={"Cache-Control": "no-cache"},
-        )
-
     @router.get("/api/v1/log/proofs/{message_id}")
     def prove(message_id: str, caller: Annotated[Principal, Depends(authenticate)]) -> list[ProofView]:
         """Prove that every entry about a message and its answer is in the log."""

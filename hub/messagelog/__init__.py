@@ -13,6 +13,8 @@ from hub.messagelog.health import AuditNotes, LastAudit, LogHealth, LogState, Wi
 from hub.messagelog.health_routes import log_health_routes, view_health
 from hub.messagelog.keys import generate_log_key, load_log_key
 from hub.messagelog.mirror import Mirror, open_shelf
+from hub.messagelog.publication import PublishedLog
+from hub.messagelog.publication_routes import published_log_routes
 from hub.messagelog.published import PublishedTree
 from hub.messagelog.routes import stamp_routes
 from hub.messagelog.service import MessageLog
@@ -29,6 +31,8 @@ from hub.messagelog.tampering import (
     tampering_kinds,
 )
 from hub.messagelog.tile_routes import tiled_log_routes
+from hub.messagelog.witnesses import read_witness_policy
+from hub.messagelog.witnessing import Witnessing
 
 __all__ = [
     "AuditNotes",
@@ -44,11 +48,13 @@ __all__ = [
     "LogState",
     "MessageLog",
     "Mirror",
+    "PublishedLog",
     "PublishedTree",
     "Source",
     "Tampering",
     "WaitingCheckpoint",
     "WitnessState",
+    "Witnessing",
     "conclude",
     "describe_place",
     "finding_as_json",
@@ -57,6 +63,8 @@ __all__ = [
     "log_health_routes",
     "open_claim",
     "open_shelf",
+    "published_log_routes",
+    "read_witness_policy",
     "report_as_json",
     "stamp_routes",
     "tampering_kinds",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from hub.errors import LogError
 from hub.messagelog import store
-from hub.messagelog.stamps import read_largest
 from hub.tlog import encode_bundle, leaf_hash
 
 if TYPE_CHECKING:
@@ -58,5 +57,5 @@ class PublishedTree:
 
 
 def _require_signed(connection: Connection, size: int) -> None:
-    if size > read_largest(connection):
+    if size > store.read_largest(connection):
         raise LogError("log.tile_unknown", "no signed checkpoint covers this tile")

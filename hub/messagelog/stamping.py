@@ -24,9 +24,8 @@ import structlog
 
 from hub.clock import format_instant
 from hub.errors import TrustError
-from hub.messagelog import stamps
+from hub.messagelog import stamps, store
 from hub.messagelog.stamps import CheckpointStamp
-from hub.messagelog.store import read_note
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -141,7 +140,7 @@ class CheckpointStamper:
     def _line_up(self) -> None:
         """Let new checkpoints wait; a look first saves the writer most of the work."""
         with self._engine.connect() as connection:
-            largest = stamps.read_largest(connection)
+            largest = store.read_largest(connection)
         if largest == self._largest_seen:
             return
         now = self._clock.now()
@@ -152,7 +151,7 @@ class CheckpointStamper:
 
     def _stamp(self, waiting: WaitingCheckpoint) -> None:
         with self._engine.connect() as connection:
-            note = read_note(connection, waiting.size)
+            note = store.read_note(connection, waiting.size)
         if note is None:
             raise RuntimeError(f"the checkpoint of {waiting.size} entries is gone")
         given = self._authorities.stamp(hashlib.sha256(note.encode("utf-8")).digest())

@@ -150,12 +150,6 @@ def read_waiting(connection: Connection) -> tuple[WaitingCheckpoint, ...]:
     return tuple(WaitingCheckpoint(row.size, parse_instant(row.since)) for row in connection.execute(query))
 
 
-def read_largest(connection: Connection) -> int:
-    """Return the size of the largest signed checkpoint, -1 when there is none."""
-    largest = connection.execute(select(func.max(log_checkpoints.c.size))).scalar_one()
-    return -1 if largest is None else largest
-
-
 def line_up(connection: Connection, now: datetime, most: int) -> int:
     """Let the checkpoints signed since the last call wait, and keep no more than `most` waiting.
 

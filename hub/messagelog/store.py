@@ -84,6 +84,8 @@ _NODES = (
     .where(log_nodes.c.position >= bindparam("start"), log_nodes.c.position < bindparam("end"))
     .order_by(log_nodes.c.position)
 )
+_LARGEST_NOTE = select(func.max(log_checkpoints.c.size))
+_NOTE = select(log_checkpoints.c.note).where(log_checkpoints.c.size == bindparam("of_size"))
 
 
 class NewLeaf(NamedTuple):
@@ -217,12 +219,6 @@ def read_notes(connection: Connection) -> list[tuple[int, str]]:
     return [(size, note) for size, note in connection.execute(query)]
 
 
-def read_note(connection: Connection, size: int) -> str | None:
-    """Return the signed checkpoint of a size."""
-    query = select(log_checkpoints.c.note).where(log_checkpoints.c.size == size)
-    return connection.execute(query).scalar_one_or_none()
-
-
 def read_last_signing(connection: Connection) -> tuple[int, datetime | None] | None:
     """Return the largest size that was signed, and when; None for when where it was not written down."""
     query = select(log_checkpoints.c.size, log_checkpoints.c.signed_at)
@@ -234,6 +230,17 @@ def insert_note(connection: Connection, size: int, note: str, signed_at: datetim
     """Keep a checkpoint signed at an instant of our clock, UTC."""
     values = {"size": size, "note": note, "signed_at": format_instant(signed_at)}
     connection.execute(insert(log_checkpoints), values)
+
+
+def read_largest(connection: Connection) -> int:
+    """Return the size of the largest signed checkpoint, -1 when there is none."""
+    largest = connection.execute(_LARGEST_NOTE).scalar_one()
+    return -1 if largest is None else largest
+
+
+def read_note(connection: Connection, size: int) -> str | None:
+    """Return the signed checkpoint of a size."""
+    return connection.execute(_NOTE, {"of_size": size}).scalar_one_or_none()
 
 
 def _portions(keys: list[int]) -> Iterator[list[int]]:

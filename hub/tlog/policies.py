@@ -88,6 +88,13 @@ class TrustPolicy:
                 met.add(group.name)
         return self.quorum in met
 
+    def fewest_cosigners(self) -> int:
+        """Return how many witnesses the smallest quorum has."""
+        fewest = {witness.name: 1 for witness in self.witnesses}
+        for group in self.groups:
+            fewest[group.name] = sum(sorted(fewest[member] for member in group.members)[: group.threshold])
+        return fewest.get(self.quorum, 0)
+
     def open(self, note: str, logs: Sequence[VerifierKey] = ()) -> WitnessedCheckpoint:
         """Check a signed checkpoint.
 

@@ -11,8 +11,10 @@ from hub.witness.keys import load_witness_key
 from hub.witness.logs import WitnessedLog, read_witnessed_logs
 from hub.witness.routes import witness_routes
 from hub.witness.service import Witness, WitnessedState
+from hub.witness.submissions import Submission
 
 __all__ = [
+    "Submission",
     "Witness",
     "WitnessedLog",
     "WitnessedState",

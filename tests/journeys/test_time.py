@@ -43,8 +43,7 @@ class Place:
         """Exchange a message and sign a checkpoint over it; returns the log's size."""
         reply = self.world.send(self.world.request().raw)
         assert (reply.status, reply.fault) == (200, None)
-        note = self.world.http.get(f"{self.world.url}/log/checkpoint").text
-        return int(note.split("\n")[1])
+        return self.world.hub.log.checkpoint().checkpoint.size
 
     def alarms(self) -> list[str]:
         headers = self.world.token(Role.OPERATOR)

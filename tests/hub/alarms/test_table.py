@@ -74,6 +74,8 @@ def test_an_alarm_and_an_error_of_one_name_speak_of_one_thing() -> None:
     common = {
         "log.forked",
         "log.rolled_back",
+        "log.witness_disagrees",
+        "log.witness_unreachable",
         "trust.revocation_unknown",
         "trust.trust_list_outdated",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import combinations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -109,6 +110,9 @@ def test_any_nesting_of_groups_is_decided_as_by_recursion(data: st.DataObject) -
         return sum(map(is_met, below)) >= threshold
 
     assert policy.is_met_by(cosigners) is is_met(quorum)
+    names = [f"W{number}" for number in range(6)]
+    sizes = [len(some) for count in range(7) for some in combinations(names, count) if policy.is_met_by(some)]
+    assert policy.fewest_cosigners() == min(sizes)
 
 
 def test_a_policy_may_ask_for_no_witness_and_still_names_who_cosigned() -> None:

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the log tells everybody: its checkpoints with their cosignatures, its entries, and proofs of both.
+
+Source: C2SP tlog-checkpoint, tlog-proof and tlog-policy.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from hub.errors import LogError
+from hub.messagelog import cosignatures, store
+from hub.messagelog.health import WitnessState
+from hub.tlog import (
+    NO_WITNESS,
+    Checkpoint,
+    Note,
+    PolicyLog,
+    ProofFile,
+    SignedCheckpoint,
+    Span,
+    TrustPolicy,
+    leaf_hash,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.messagelog.service import MessageLog
+    from hub.tlog import VerifierKey
+
+FRESH_SECONDS = 5.0
+"""Asked by anybody, the log signs no more often than this."""
+
+# Of those that enough witnesses cosigned, though not the right ones.
+_MOST_LOOKED_AT = 1_000
+_MOST_REMEMBERED = 64
+_logger = structlog.get_logger(__name__)
+
+
+class PublishedLog:
+    """A log as it is shown to everybody: as much of it as a checkpoint was signed for.
+
+    Args:
+        engine: the log's.
+        log: signs and proves.
+        policy: names the log's witnesses and their quorum; None when it has none.
+        monotonic: counts seconds, for `fresh_checkpoint`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        log: MessageLog,
+        policy: TrustPolicy | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._log = log
+        given = policy or TrustPolicy((), (), NO_WITNESS)
+        # What is claimed of this log names this log alone, and each public key once.
+        by_key = {each.public_key.public_bytes_raw(): each for each in reversed(log.verifiers)}
+        logs = tuple(PolicyLog(each) for each in reversed(by_key.values()))
+        self._policy = TrustPolicy(logs, given.witnesses, given.quorum, given.groups)
+        self._monotonic = monotonic
+        self._signing = threading.Lock()
+        self._signed_at: float | None = None
+        self._notes: dict[tuple[int, int], SignedCheckpoint] = {}
+
+    @property
+    def policy(self) -> TrustPolicy:
+        """The log's key, its witnesses and their quorum, as the log claims them."""
+        return self._policy
+
+    def checkpoint(self) -> SignedCheckpoint:
+        """Return the largest signed checkpoint, with the cosignatures it has by now.
+
+        Raises:
+            LogError: `log.entry_unknown`: none was signed yet.
+        """
+        with self._engine.connect() as connection:
+            return self._cosigned(connection, store.read_largest(connection))
+
+    def fresh_checkpoint(self) -> SignedCheckpoint:
+        """Return a checkpoint over all that was durable some seconds ago, with the cosignatures it has.
+
+        Anybody may ask for it, and every checkpoint is kept, time-stamped and cosigned for good: one is
+        signed no more often than every `FRESH_SECONDS`, however many ask.
+
+        Raises:
+            LogError: `log.corrupt`: the log does not match what was signed before; nothing is signed.
+        """
+        with self._signing:
+            now = self._monotonic()
+            if self._signed_at is None or now - self._signed_at >= FRESH_SECONDS:
+                self._log.checkpoint()
+                self._signed_at = now
+        return self.checkpoint()
+
+    def witnessed_checkpoint(self, least: int = 0) -> SignedCheckpoint:
+        """Return the largest checkpoint of at least `least` entries that the quorum of witnesses cosigned.
+
+        Raises:
+            LogError: `log.not_witnessed`: there is none yet, or the log has no witnesses.
+        """
+        with self._engine.connect() as connection:
+            found = self._witnessed(connection, least)
+        if found is None:
+            detail = f"no checkpoint of {least} entries or more has the quorum {self._policy.quorum} yet"
+            raise LogError("log.not_witnessed", detail)
+        return found
+
+    def entry(self, index: int) -> bytes:
+        """Return an entry's bytes, the leaf of the tree.
+
+        Raises:
+            LogError: `log.entry_unknown`: there is none, or no checkpoint covers it yet; `log.corrupt`: it
+                was changed.
+        """
+        with self._engine.connect() as connection:
+            self._require_signed(connection, index + 1)
+            new = next(iter(store.read_leaves(connection, Span(index, index + 1))), None)
+        if new is None or leaf_hash(new.leaf) != new.leaf_hash:
+            raise LogError("log.corrupt", f"entry {index} is missing or was changed")
+        return new.leaf
+
+    def proof(self, index: int, checkpoint: SignedCheckpoint | None = None) -> ProofFile:
+        """Prove that an entry is in the log.
+
+        Args:
+            index: the entry's.
+            checkpoint: to be proven against; without one, the largest that the quorum cosigned, or else the
+                largest.
+
+        Raises:
+            LogError: `log.entry_unknown`: there is no such entry, or no checkpoint covers it yet.
+        """
+        if checkpoint is None:
+            with self._engine.connect() as connection:
+                self._require_signed(connection, index + 1)
+                checkpoint = self._witnessed(connection, index + 1)
+                if checkpoint is None:
+                    largest = store.read_largest(connection)
+                    checkpoint = self._cosigned(connection, largest)
+        path = self._log.inclusion_proof(index, checkpoint.checkpoint.size)
+        return ProofFile(index, path, checkpoint.note)
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Prove that the tree of `new` entries starts with that of `old`.
+
+        Raises:
+            LogError: `log.entry_unknown`: no checkpoint covers `new` entries, or `old` is larger.
+        """
+        with self._engine.connect() as connection:
+            self._require_signed(connection, new)
+        return self._log.consistency_proof(old, new)
+
+    def witnesses(self) -> tuple[WitnessState, ...]:
+        """Return how far each witness of the log has come, in the policy's order."""
+        states = []
+        with self._engine.connect() as connection:
+            for each in self._policy.witnesses:
+                last = cosignatures.read_last_cosignature(connection, each.key)
+                states.append(
+                    WitnessState(
+                        name=each.name,
+                        size=last.size if last else None,
+                        cosigned_at=last.cosigned_at if last else None,
+                    )
+                )
+        return tuple(states)
+
+    def _witnessed(self, connection: Connection, least: int) -> SignedCheckpoint | None:
+        if self._policy.quorum == NO_WITNESS:
+            return None
+        fewest = self._policy.fewest_cosigners()
+        for size in cosignatures.read_cosigned_sizes(connection, least, fewest=fewest, most=_MOST_LOOKED_AT):
+            signed = self._cosigned(connection, size)
+            if self._is_witnessed(signed):
+                return signed
+        return None
+
+    def _is_witnessed(self, signed: SignedCheckpoint) -> bool:
+        names = {(each.key.name, each.key.key_id): each.name for each in self._policy.witnesses}
+        lines = Note.decode(signed.note).signatures
+        # Nothing but lines that hold is put below a note here.
+        return self._policy.is_met_by({names.get((each.name, each.key_id), "") for each in lines})
+
+    def _cosigned(self, connection: Connection, size: int) -> SignedCheckpoint:
+        lines = cosignatures.read_lines(connection, size)
+        # Lines are only added, so their number tells what was seen of them.
+        seen = (size, len(lines))
+        if seen in self._notes:
+            return self._notes[seen]
+        note = store.read_note(connection, size)
+        if note is None:
+            raise LogError("log.entry_unknown", f"no checkpoint of {size} entries was signed")
+        text = Note.decode(note).text
+        known = [each.key for each in self._policy.witnesses]
+        holding = "".join(line for line in lines if _holds(text, line, known))
+        signed = SignedCheckpoint(Checkpoint.from_text(text), note + holding)
+        while len(self._notes) >= _MOST_REMEMBERED:
+            self._notes.pop(next(iter(self._notes)), None)
+        self._notes[seen] = signed
+        return signed
+
+    def _require_signed(self, connection: Connection, size: int) -> None:
+        if size > store.read_largest(connection):
+            raise LogError("log.entry_unknown", "no checkpoint signed by now covers it")
+
+
+def _holds(text: str, line: str, known: list[VerifierKey]) -> bool:
+    """Say whether a kept cosignature holds; one that does not would spoil the note for its readers."""
+    try:
+        return bool(Note.decode(f"{text}\n{line}").verify(known))
+    except LogError as exc:
+        _logger.warning("log.cosignature_damaged", code=exc.code, detail=exc.detail)
+        return False
