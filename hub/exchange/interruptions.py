@@ -62,10 +62,10 @@ class Interruptions:
             del self._under_way[message_id]
 
     def start(self) -> None:
-        """Release what an earlier process left; where others may serve, leave that to `look`."""
+        """Release what an earlier process left; where others may serve, take the first look at it."""
         if self._engine.dialect.name == "sqlite":
             self._suspects = self._abandoned()
-            self.look()
+        self.look()
 
     def look(self) -> None:
         """Release what was already abandoned at the last look.

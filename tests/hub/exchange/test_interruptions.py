@@ -102,7 +102,6 @@ def test_what_a_process_that_ended_worked_on_is_released_at_the_second_look(
     # To the database, this is a process that was killed.
     hub.claim.release()
     other.interruptions.start()
-    other.interruptions.look()
     assert state_of(other, request_) == IN_PROGRESS
     other.interruptions.look()
     assert state_of(other, request_) == RELEASED
