@@ -54,6 +54,7 @@ from hub.messagelog import (
     AuditNotes,
     CheckpointStamper,
     CheckpointStamps,
+    EvidenceRecords,
     LogHealth,
     MessageLog,
     PublishedLog,
@@ -139,6 +140,7 @@ class Hub:
     log_health: LogHealth
     audit_notes: AuditNotes
     stamps: CheckpointStamps
+    records: EvidenceRecords
     stamper: CheckpointStamper
     checkpoint_seconds: int
     pipeline: Pipeline
@@ -217,6 +219,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     policy = read_witness_policy(settings.witness_policy) if settings.witness_policy else None
     published = PublishedLog(engine, log, policy)
     audit_notes = AuditNotes(settings.data_folder / "log-audit.json")
+    records = EvidenceRecords(engine, clock)
     archive = Archive(engine, vault)
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
@@ -250,7 +253,13 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         validator=validator,
         courier=OwnCourier(own_services, party, clock, beyond=courier),
         recorder=Recorder(
-            log=log, vault=vault, writer=writer, party=party, clock=clock, interruptions=interruptions
+            log=log,
+            vault=vault,
+            records=records,
+            writer=writer,
+            party=party,
+            clock=clock,
+            interruptions=interruptions,
         ),
         revocation_answers=answers,
         clock=clock,
@@ -319,6 +328,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         log_health=LogHealth(engine, log, stamps, audit_notes, published.witnesses),
         audit_notes=audit_notes,
         stamps=stamps,
+        records=records,
         stamper=stamper,
         checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
@@ -475,7 +485,7 @@ def build_app(hub: Hub) -> FastAPI:
     app.include_router(alarm_routes(hub.alarms, authenticate))
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))
-    app.include_router(stamp_routes(hub.stamps))
+    app.include_router(stamp_routes(hub.stamps, hub.records))
     app.include_router(log_health_routes(hub.log_health, authenticate))
     app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
     app.include_router(published_log_routes(hub.published))

@@ -36,6 +36,7 @@ _STATUS = {
     "adapter.system_timeout": 504,
     "log.entry_unknown": 404,
     "log.stamp_unknown": 404,
+    "log.record_unknown": 404,
     "log.tile_unknown": 404,
     "vault.erased": 410,
     "log.log_unknown": 404,

@@ -185,6 +185,8 @@ def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
     (out / "log-proofs.json").write_text(json.dumps(proofs, indent=2), encoding="utf-8")
     (out / "checkpoint.txt").write_text(proofs[-1]["checkpoint"], encoding="utf-8")
     (out / "checkpoint.tst").write_bytes(_time_stamp(hub, proofs[-1]["tree_size"]))
+    record = call_hub(hub, "GET", f"/log/checkpoints/{proofs[-1]['tree_size']}/record")
+    (out / "checkpoint.ers").write_bytes(record.content)
     return exchanges
 
 
@@ -259,10 +261,7 @@ def _sceptic_commands(out: Path) -> tuple[str, ...]:
             "openssl cms -verify -cades -binary -inform DER -in signature.p7s -content manifest.xml "
             f"-CAfile {out}/authorities.pem -purpose any -out /dev/null"
         ),
-        (
-            f"openssl ts -verify -data {out}/checkpoint.txt -in {out}/checkpoint.tst -token_in "
-            f"-CAfile {out}/authorities.pem -untrusted {out.parent}/pki/certificates/seal-ca.pem"
-        ),
+        f"openssl ts -reply -in {out}/checkpoint.tst -token_in -token_out -text",
         f"pdfsig {out}/proof.pdf",
     )
 

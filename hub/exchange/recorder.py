@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from hub.database import Writer
     from hub.envelope import Envelope, Party
     from hub.exchange.interruptions import Interruptions
-    from hub.messagelog import MessageLog
+    from hub.messagelog import EvidenceRecords, MessageLog
     from hub.tlog import LogPosition
     from hub.vault import Vault
 
@@ -68,6 +68,7 @@ class Recorder:
 
     log: MessageLog
     vault: Vault
+    records: EvidenceRecords
     writer: Writer
     party: Party
     clock: Clock
@@ -182,6 +183,7 @@ class Recorder:
         agreed = stage.contract.retention if isinstance(stage, Checked) else None
         for envelope in envelopes:
             self.vault.keep(connection, envelope, retention=agreed.period.text if agreed else None)
+            self.records.take(connection, envelope)
 
     def _refuse_replay(
         self, connection: Connection, stage: Identified, error: HubError, now: datetime

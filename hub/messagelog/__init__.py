@@ -9,6 +9,7 @@ Its arithmetic is `hub.tlog`.
 
 from hub.messagelog.audit import LogAudit
 from hub.messagelog.claims import Claim, Source, open_claim
+from hub.messagelog.evidencerecords import EvidenceRecords
 from hub.messagelog.health import AuditNotes, LastAudit, LogHealth, LogState, WitnessState
 from hub.messagelog.health_routes import log_health_routes, view_health
 from hub.messagelog.keys import generate_log_key, load_log_key
@@ -41,6 +42,7 @@ __all__ = [
     "CheckpointStamper",
     "CheckpointStamps",
     "Claim",
+    "EvidenceRecords",
     "Finding",
     "LastAudit",
     "LogAudit",

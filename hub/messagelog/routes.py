@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time stamps of the log's checkpoints over HTTP; public, as the checkpoints are.
+"""The log's checkpoints with their time stamps and evidence records over HTTP; public.
 
-Source: ETSI EN 319 162-1 annex A.2 (media type of a token).
+Source: RFC 4998 (evidence records).
 """
 
 # Annotations are evaluated here: FastAPI could not find a factory's local names in their text.
@@ -11,9 +11,13 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel
 
 from hub.clock import format_instant
+from hub.messagelog.evidencerecords import EvidenceRecords
 from hub.messagelog.stamps import CheckpointStamps
 
 TOKEN_MEDIA_TYPE = "application/vnd.etsi.timestamp-token"  # noqa: S105 (a media type)
+RECORD_MEDIA_TYPE = "application/octet-stream"
+"""No media type is registered for evidence records in ASN.1."""
+
 _LARGEST_SIZE = 2**53 - 1
 
 _Size = Annotated[int, Path(ge=0, le=_LARGEST_SIZE)]
@@ -27,7 +31,7 @@ class StampView(BaseModel):
     authority: str
 
 
-def stamp_routes(stamps: CheckpointStamps) -> APIRouter:
+def stamp_routes(stamps: CheckpointStamps, records: EvidenceRecords) -> APIRouter:
     """Make the routes under `/log`."""
     router = APIRouter(prefix="/log", tags=["log"])
 
@@ -47,12 +51,20 @@ def stamp_routes(stamps: CheckpointStamps) -> APIRouter:
 
     @router.get("/stamps/{size}", response_class=Response)
     def read_stamp(size: _Size) -> Response:
-        """Return the time-stamp token (RFC 3161) over the checkpoint of this size; public."""
+        """Return the time-stamp token (RFC 3161) over the hash tree that holds the checkpoint; public.
+
+        What leads from the checkpoint to the tree's root is in its evidence record.
+        """
         return Response(stamps.stamp(size).token, media_type=TOKEN_MEDIA_TYPE)
 
     @router.get("/checkpoints/{size}", response_class=Response)
     def read_checkpoint(size: _Size) -> Response:
         """Return the signed checkpoint of this size, byte for byte what is time-stamped; public."""
         return Response(stamps.checkpoint(size), media_type="text/plain; charset=utf-8")
+
+    @router.get("/checkpoints/{size}/record", response_class=Response)
+    def read_record(size: _Size) -> Response:
+        """Return the evidence record (RFC 4998, DER) of the checkpoint of this size; public."""
+        return Response(records.of_checkpoint(size), media_type=RECORD_MEDIA_TYPE)
 
     return router

@@ -7,50 +7,67 @@ with the stolen key cannot have it stamped as of then.
 
 from __future__ import annotations
 
-from hashlib import new as new_hash
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from hub.clock import parse_instant
+from hub.clock import format_instant
 from hub.errors import HubError
-from hub.messagelog import stamps
+from hub.messagelog import evidencestore, stamps
 from hub.messagelog.store import log_checkpoints, read_note
 from hub.messagelog.tampering import Finding, Tampering
+from hub.preservation import HashTree
 from hub.trust import read_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
+
+    from hub.messagelog.evidencestore import Batch
+
+_BATCHES_AT_A_TIME = 500
 
 
 def judge_stamps(connection: Connection) -> Iterator[Finding]:
     """Name the time stamps that are about something else, do not hold, or are missing."""
-    largest = -1
-    for row in connection.execute(select(stamps.log_stamps).order_by(stamps.log_stamps.c.size)):
-        largest = row.size
-        note = read_note(connection, row.size)
-        if note is None:
-            detail = f"a time stamp is stored for a checkpoint of {row.size} entries, which is not there"
-            yield Finding(kind=Tampering.CHECKPOINT_DELETED, detail=detail, size=row.size)
-        else:
-            yield from _judge(row, note)
+    largest = stamp = -1
+    while batches := evidencestore.read_batches(connection, stamp, _BATCHES_AT_A_TIME):
+        for batch in batches:
+            stamp = batch.stamp
+            if batch.size is None or batch.note_sha256 is None:
+                continue
+            largest = max(largest, batch.size)
+            note = read_note(connection, batch.size)
+            if note is None:
+                detail = (
+                    f"a time stamp is stored for a checkpoint of {batch.size} entries, which is not there"
+                )
+                yield Finding(kind=Tampering.CHECKPOINT_DELETED, detail=detail, size=batch.size)
+            else:
+                yield from _judge(connection, batch, note)
     yield from _judge_last(connection, largest)
 
 
-def _judge(row: Row[int, bytes, str, str], note: str) -> Iterator[Finding]:
+def _judge(connection: Connection, batch: Batch, note: str) -> Iterator[Finding]:
+    """Compare the checkpoint with what was stamped: the root of the hash tree of its batch."""
+    stored = evidencestore.read_stamp(connection, batch.stamp)
     try:
-        token = read_token(row.token)
+        token = read_token(stored.token)
     except HubError as exc:
-        yield Finding(kind=Tampering.STAMP_CHANGED, detail=f"{exc.code}: {exc.detail}", size=row.size)
+        yield Finding(kind=Tampering.STAMP_CHANGED, detail=f"{exc.code}: {exc.detail}", size=batch.size)
         return
-    if new_hash(token.digest_algorithm, note.encode("utf-8")).digest() != token.digest:
-        detail = f"at {row.stamped_at} another checkpoint of {row.size} entries was stamped"
-        yield Finding(kind=Tampering.STAMP_OTHER, detail=detail, size=row.size)
-    elif parse_instant(row.stamped_at) != token.at:
-        detail = f"the table says {row.stamped_at}, the token {token.at.isoformat()}"
-        yield Finding(kind=Tampering.STAMP_CHANGED, detail=detail, size=row.size)
+    groups = [each.hashes for each in evidencestore.read_members(connection, batch)]
+    is_same = batch.note_sha256 == sha256(note.encode("utf-8")).hexdigest()
+    if not is_same or HashTree(token.digest_algorithm, groups).root != token.digest:
+        detail = (
+            f"at {format_instant(stored.stamped_at)} another checkpoint of {batch.size} entries was stamped"
+        )
+        yield Finding(kind=Tampering.STAMP_OTHER, detail=detail, size=batch.size)
+    elif stored.stamped_at != token.at:
+        detail = f"the table says {format_instant(stored.stamped_at)}, the token {token.at.isoformat()}"
+        yield Finding(kind=Tampering.STAMP_CHANGED, detail=detail, size=batch.size)
 
 
 def _judge_last(connection: Connection, largest_stamped: int) -> Iterator[Finding]:

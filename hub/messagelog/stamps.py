@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time stamps of the log's checkpoints: which one has which, and which ones wait.
 
-A time stamp covers the SHA-256 of a checkpoint as it is published, signatures included. Because the log only
-grows, it proves of every entry below that size that it existed by then; a consistency proof leads from any
-smaller checkpoint to it. That is why waiting may be bounded: what is dropped is covered by what stays.
+A time stamp covers a hash tree; one of its data objects is the checkpoint as it is published, signatures
+included, the others are containers kept since the one before (`evidencestore`). Because the log only grows,
+it proves of every entry below that size that it existed by then; a consistency proof leads from any smaller
+checkpoint to it. That is why waiting may be bounded: what is dropped is covered by what stays.
 
-A stamp's token is kept as it is, so that an archive time stamp (RFC 4998) can be laid over it later.
-
-Source: RFC 3161; RFC 9162 section 2.1.4 (consistency).
+Source: RFC 3161; RFC 4998 section 4.2; RFC 9162 section 2.1.4 (consistency).
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Integer,
-    LargeBinary,
     Row,
     Table,
     Text,
@@ -30,8 +28,9 @@ from sqlalchemy import (
 )
 
 from hub.clock import format_instant, parse_instant
-from hub.database import keep_append_only, metadata
+from hub.database import metadata
 from hub.errors import LogError
+from hub.messagelog.evidencestore import evidence_batches, evidence_stamps
 from hub.messagelog.store import log_checkpoints, read_note
 
 if TYPE_CHECKING:
@@ -41,17 +40,6 @@ if TYPE_CHECKING:
 
 # SQLite makes only an INTEGER primary key the table's own order.
 _Number = BigInteger().with_variant(Integer, "sqlite")
-
-log_stamps = Table(
-    "log_stamps",
-    metadata,
-    Column("size", _Number, primary_key=True, autoincrement=False),
-    Column("token", LargeBinary, nullable=False),
-    Column("stamped_at", Text, nullable=False),
-    Column("authority", Text, nullable=False),
-    sqlite_strict=True,
-)
-keep_append_only(log_stamps)
 
 # Checkpoints that wait; rows come and go.
 log_stamps_waiting = Table(
@@ -63,13 +51,19 @@ log_stamps_waiting = Table(
 )
 
 
+_SIZE = evidence_batches.c.size
+_STAMPS = select(
+    _SIZE, evidence_stamps.c.token, evidence_stamps.c.stamped_at, evidence_stamps.c.authority
+).join(evidence_stamps, evidence_stamps.c.number == evidence_batches.c.stamp)
+
+
 @dataclass(frozen=True)
 class CheckpointStamp:
     """A checkpoint's time stamp.
 
     Attributes:
         size: of the log at the checkpoint.
-        token: RFC 3161 token in DER, over the checkpoint as published.
+        token: RFC 3161 token in DER, over the root of the hash tree the checkpoint is in.
         stamped_at: UTC; the authority's time.
         authority: subject of its certificate (RFC 4514).
     """
@@ -106,7 +100,7 @@ class CheckpointStamps:
             LogError: `log.stamp_unknown`.
         """
         with self._engine.connect() as connection:
-            row = connection.execute(select(log_stamps).where(log_stamps.c.size == size)).one_or_none()
+            row = connection.execute(_STAMPS.where(evidence_batches.c.size == size)).one_or_none()
         if row is None:
             raise LogError("log.stamp_unknown", f"no time stamp of a checkpoint of {size} entries")
         return _stamp(row)
@@ -116,13 +110,13 @@ class CheckpointStamps:
 
         The first of them is the earliest that covers entry number `first - 1`.
         """
-        query = select(log_stamps).where(log_stamps.c.size >= first).order_by(log_stamps.c.size).limit(most)
+        query = _STAMPS.where(evidence_batches.c.size >= first).order_by(_SIZE).limit(most)
         with self._engine.connect() as connection:
             return tuple(_stamp(row) for row in connection.execute(query))
 
     def last_stamps(self, most: int) -> tuple[CheckpointStamp, ...]:
         """Return the stamps of the largest checkpoints, largest first."""
-        query = select(log_stamps).order_by(log_stamps.c.size.desc()).limit(most)
+        query = _STAMPS.where(_SIZE.is_not(None)).order_by(_SIZE.desc()).limit(most)
         with self._engine.connect() as connection:
             return tuple(_stamp(row) for row in connection.execute(query))
 
@@ -158,7 +152,7 @@ def line_up(connection: Connection, now: datetime, most: int) -> int:
     """
     known = [
         connection.execute(select(func.max(table.c.size))).scalar_one()
-        for table in (log_stamps, log_stamps_waiting)
+        for table in (evidence_batches, log_stamps_waiting)
     ]
     largest = max((size for size in known if size is not None), default=-1)
     query = select(log_checkpoints.c.size).where(log_checkpoints.c.size > largest)
@@ -180,22 +174,9 @@ def line_up(connection: Connection, now: datetime, most: int) -> int:
     return len(dropped)
 
 
-def keep_stamp(connection: Connection, stamp: CheckpointStamp) -> bool:
-    """Keep a stamp and let its checkpoint wait no more; return False when another process was quicker."""
-    connection.execute(delete(log_stamps_waiting).where(log_stamps_waiting.c.size == stamp.size))
-    query = select(log_stamps.c.size).where(log_stamps.c.size == stamp.size)
-    if connection.execute(query).one_or_none() is not None:
-        return False
-    connection.execute(
-        insert(log_stamps),
-        {
-            "size": stamp.size,
-            "token": stamp.token,
-            "stamped_at": format_instant(stamp.stamped_at),
-            "authority": stamp.authority,
-        },
-    )
-    return True
+def let_go(connection: Connection, size: int) -> None:
+    """Let a checkpoint wait no more."""
+    connection.execute(delete(log_stamps_waiting).where(log_stamps_waiting.c.size == size))
 
 
 def _stamp(row: Row[int, bytes, str, str]) -> CheckpointStamp:

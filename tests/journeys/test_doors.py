@@ -28,6 +28,7 @@ PUBLIC = {
     ("POST", "/api/v1/messages"),
     ("GET", "/log/checkpoint"),
     ("GET", "/log/checkpoints/{size}"),
+    ("GET", "/log/checkpoints/{size}/record"),
     ("GET", "/log/stamps"),
     ("GET", "/log/stamps/{size}"),
     ("GET", "/log/tile/entries/{index}"),

@@ -34,6 +34,14 @@ from hub.envelope import (
 )
 from hub.envelope.zipform import write_zip
 from hub.identifiers import SubsystemId
+from hub.preservation import (
+    Answers,
+    EvidenceRecord,
+    HashTree,
+    archive_time_stamp,
+    group_of,
+    write_crypto_infos,
+)
 from hub.tlog import Checkpoint, NoteSigner
 from hub.trust import OnlineRevocation, TimeStampAuthority, TimeStampClient, Validator
 from tests.hub.documents.conftest import NOTICE, open_sealer, read_example
@@ -86,11 +94,18 @@ def results(pki: ServedPki, tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     listed = [TimeStampAuthority("tsa", pki.time_stamp_url)]
     stamps = TimeStampClient(listed, Validator(pki.approved(), OnlineRevocation()), SystemClock())
-    stamp = stamps.stamp(sha256(checkpoint.encode()).digest())
+    note = sha256(checkpoint.encode()).digest()
+    tree = HashTree("sha256", [[note], group_of(request), group_of(response), group_of(receipts)])
+    stamp = stamps.stamp(tree.root)
     stamps.close()
+    record = EvidenceRecord.of(
+        ((archive_time_stamp("sha256", tree.reduce(0), stamp.token),),),
+        write_crypto_infos(Answers.of(stamp.path.revocation)),
+    )
     for name, content in (
         ("checkpoint.txt", checkpoint.encode()),
         ("checkpoint.tst", stamp.token),
+        ("checkpoint.ers", record.encode()),
         ("request.asice", request.raw),
         ("response.asice", response.raw),
         ("receipt.asice", receipts.raw),

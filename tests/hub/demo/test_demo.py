@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FILES = {
     "authorities.pem",
+    "checkpoint.ers",
     "checkpoint.tst",
     "checkpoint.txt",
     "log-proofs.json",

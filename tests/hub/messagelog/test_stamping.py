@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from hub.alarms import Alarm, Alarms
 from hub.clock import FixedClock
 from hub.errors import LogError
-from hub.messagelog import CheckpointStamper, CheckpointStamps, stamp_routes
+from hub.messagelog import CheckpointStamper, CheckpointStamps, EvidenceRecords, stamp_routes
 from hub.problems import install_problems
 from hub.tlog import verify_consistency
 from hub.trust import (
@@ -59,6 +59,7 @@ class Stamping:
     first: Authority
     second: Authority
     stamps: CheckpointStamps
+    records: EvidenceRecords
     stamper: CheckpointStamper
     alarms: Alarms
     clock: FixedClock
@@ -109,8 +110,9 @@ def stamping(running: RunningLog, pki: ServedPki, validator: Validator) -> Itera
     clock = FixedClock(datetime.now(UTC))
     alarms = Alarms(running.engine, running.writer, clock)
     stamps = CheckpointStamps(running.engine)
+    records = EvidenceRecords(running.engine, clock)
     with authority(honest) as first, authority(honest) as second:
-        made: Any = Stamping(running, first, second, stamps, None, alarms, clock, honest, validator)  # type: ignore[arg-type]  # follows
+        made: Any = Stamping(running, first, second, stamps, records, None, alarms, clock, honest, validator)  # type: ignore[arg-type]  # follows
         made = replace(made, stamper=made.another())
         yield made
         made.stamper.stop()
@@ -125,6 +127,7 @@ def test_each_new_checkpoint_is_stamped_as_published(stamping: Stamping) -> None
         stamp = stamping.stamps.stamp(size)
         note = stamping.stamps.checkpoint(size)
         digest = hashlib.sha256(note.encode()).digest()
+        # Nothing else was kept, so the checkpoint's digest is the root of its hash tree.
         given = verify_time_stamp(stamp.token, digest, stamping.validator, judged_at=datetime.now(UTC))
         assert (given.at, "CN=Heliograph 开发用时间戳" in stamp.authority) == (stamp.stamped_at, True)
     assert stamping.open_alarms() == {}
@@ -269,7 +272,7 @@ def test_two_processes_stamp_one_checkpoint_without_a_quarrel(stamping: Stamping
 def test_a_stamp_that_is_kept_cannot_be_changed(stamping: Stamping) -> None:
     stamping.seal()
     stamping.stamper.work()
-    for statement in ("UPDATE log_stamps SET authority = ''", "DELETE FROM log_stamps"):
+    for statement in ("UPDATE evidence_stamps SET authority = ''", "DELETE FROM evidence_batches"):
         with (
             pytest.raises(DBAPIError, match="append-only"),
             stamping.running.engine.begin() as connection,
@@ -303,7 +306,7 @@ def test_a_thread_stamps_what_is_signed_and_ends_at_once_while_an_authority_hang
 def http(stamping: Stamping) -> Iterator[TestClient]:
     app = FastAPI()
     install_problems(app)
-    app.include_router(stamp_routes(stamping.stamps))
+    app.include_router(stamp_routes(stamping.stamps, stamping.records))
     with TestClient(app) as client:
         yield client
 
