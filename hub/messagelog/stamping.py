@@ -194,7 +194,7 @@ class CheckpointStamper:
         last = objects[-1][0] if objects else before
         batch = Batch(0, before + 1, last, size, note_sha256)
         if not self._writer.run(lambda connection: _keep(connection, batch, given)):
-            _logger.info("log.batch_stamped_elsewhere", size=size, objects=len(objects))
+            _logger.info("stamping.batch_stamped_elsewhere", size=size, objects=len(objects))
 
     def _put_off(self, refusal: TrustError) -> float:
         self._alarms.raise_alarm("trust.tsa_unreachable", SUBJECT, f"{refusal.code}: {refusal.detail}")
