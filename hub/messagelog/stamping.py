@@ -33,7 +33,7 @@ from hub.clock import format_instant
 from hub.errors import TrustError
 from hub.messagelog import evidencestore, stamps
 from hub.messagelog.evidencestore import Batch, StoredStamp
-from hub.messagelog.store import read_note, read_size
+from hub.messagelog.store import read_largest, read_note, read_size
 from hub.preservation import DEFAULT_DIGEST, Answers, HashTree
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class CheckpointStamper:
     def _line_up(self) -> None:
         """Let new checkpoints wait; a look first saves the writer most of the work."""
         with self._engine.connect() as connection:
-            largest = store.read_largest(connection)
+            largest = read_largest(connection)
         if largest == self._largest_seen:
             return
         now = self._clock.now()
@@ -174,7 +174,7 @@ class CheckpointStamper:
             count = evidencestore.last_object(connection) - evidencestore.last_in_batch(connection)
             if count <= 0:
                 return False
-            return count >= self._most_objects or stamps.read_largest(connection) == read_size(connection)
+            return count >= self._most_objects or read_largest(connection) == read_size(connection)
 
     def _stamp(self, waiting: WaitingCheckpoint | None) -> None:
         """Have one batch stamped, and write it down unless another process was quicker."""
