@@ -79,6 +79,8 @@ def tell_story(folder: Path, *, keep_serving: bool) -> None:
             _fetch(prepared, request_id)
         with steps.step("取日志检查点和包含证明", "Fetch the log's checkpoint and inclusion proofs"):
             exchanges = _prove(prepared, request_id)
+        with steps.step("导出证据包", "Export the evidence bundle"):
+            _export(prepared, request_id)
         with steps.step("离线验证", "Verify everything offline"):
             reports = _verify(prepared)
         _summarise(steps, prepared, exchanges, reports)
@@ -188,6 +190,13 @@ def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
     record = call_hub(hub, "GET", f"/log/checkpoints/{proofs[-1]['tree_size']}/record")
     (out / "checkpoint.ers").write_bytes(record.content)
     return exchanges
+
+
+def _export(prepared: Prepared, request_id: str) -> None:
+    """Fetch all that proves the conversation as one file; the token is the auditor's by now."""
+    path = f"/api/v1/evidence-bundles?conversation={request_id}"
+    bundle = call_hub(_hub_url(prepared), "GET", path).content
+    (prepared.folder.out / "evidence.zip").write_bytes(bundle)
 
 
 def _time_stamp(hub: str, size: int) -> bytes:

@@ -21,6 +21,7 @@ FILES = {
     "checkpoint.ers",
     "checkpoint.tst",
     "checkpoint.txt",
+    "evidence.zip",
     "log-proofs.json",
     "proof.pdf",
     "receipt.asice",
