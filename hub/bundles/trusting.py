@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from hub.bundles.model import Signer
-    from hub.exchange import RevocationAnswers
+    from hub.exchange import Belief, RevocationAnswers
     from hub.trust import RevocationAnswer, UsePolicy, ValidatedPath
     from hub.trustlist import SignedTrustList, TrustListArchive
 
@@ -70,6 +70,7 @@ class TrustMaterial:
     def __init__(self, sources: TrustSources, now: datetime) -> None:
         self._sources = sources
         self._now = now
+        self._beliefs: dict[x509.Certificate, Belief] = {}
         self._judged: set[tuple[x509.Certificate, tuple[str, ...]]] = set()
         self._refused: set[x509.Certificate] = set()
         self._given: set[str] = set()
@@ -90,12 +91,14 @@ class TrustMaterial:
         """Give what is needed to believe a signer and was not given before."""
         self._earliest = min(self._earliest, signer.signed_at)
         leaf = signer.chain[0]
-        names = self._sources.answers.named(leaf, signer.relied_at)
-        key = (leaf, tuple(name.sha256 for name in names))
+        belief = self._beliefs.get(leaf)
+        if belief is None or not belief.holds(signer.relied_at):
+            belief = self._beliefs[leaf] = self._sources.answers.belief(leaf, signer.relied_at)
+        key = (leaf, tuple(name.sha256 for name in belief.answers))
         if key in self._judged:
             return
         self._judged.add(key)
-        answers = [self._sources.answers.read(name.sha256) for name in names]
+        answers = [self._sources.answers.read(name.sha256) for name in belief.answers]
         try:
             path: ValidatedPath | None = self._judge(signer, answers)
         except TrustError as exc:

@@ -12,7 +12,7 @@ from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
-from hub.exchange.revocation import AnswerName, RevocationAnswers
+from hub.exchange.revocation import AnswerName, Belief, RevocationAnswers
 from hub.exchange.routes import exchange_routes
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RECEIPT_HEADER",
     "AnswerName",
     "Archive",
+    "Belief",
     "Courier",
     "ExchangeRecord",
     "ExchangeState",

@@ -70,13 +70,13 @@ _HAS_BELIEF = select(_beliefs.c.used_at).where(
     _beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at == bindparam("used_at")
 )
 _LAST_BELIEF = (
-    select(_beliefs.c.answers)
+    select(_beliefs.c.answers, _beliefs.c.used_at)
     .where(_beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at <= bindparam("at"))
     .order_by(_beliefs.c.used_at.desc())
     .limit(1)
 )
 _NEXT_BELIEF = (
-    select(_beliefs.c.answers)
+    select(_beliefs.c.answers, _beliefs.c.used_at)
     .where(_beliefs.c.certificate_sha256 == bindparam("certificate"), _beliefs.c.used_at > bindparam("at"))
     .order_by(_beliefs.c.used_at)
     .limit(1)
@@ -95,6 +95,24 @@ class AnswerName(NamedTuple):
     sha256: str
     kind: AnswerKind
     usable_until: datetime
+
+
+class Belief(NamedTuple):
+    """The answers that speak for an instant, and for which other instants the same do.
+
+    Attributes:
+        answers: about a certificate and its issuers.
+        begins: UTC; the first of these instants, None for the beginning of time.
+        ends: UTC; the first instant after them, None for no end so far.
+    """
+
+    answers: tuple[AnswerName, ...]
+    begins: datetime | None
+    ends: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether the same answers speak for another instant."""
+        return (self.begins is None or self.begins <= at) and (self.ends is None or at < self.ends)
 
 
 class RevocationAnswers:
@@ -130,21 +148,29 @@ class RevocationAnswers:
         return future
 
     def of(self, certificate: x509.Certificate, at: datetime) -> tuple[RevocationAnswer, ...]:
-        """Return the answers that `named` names."""
-        return tuple(self.read(name.sha256) for name in self.named(certificate, at))
+        """Return the answers that `belief` names."""
+        return tuple(self.read(name.sha256) for name in self.belief(certificate, at).answers)
 
-    def named(self, certificate: x509.Certificate, at: datetime) -> tuple[AnswerName, ...]:
-        """Name the answers about a certificate and its issuers that speak for an instant.
+    def belief(self, certificate: x509.Certificate, at: datetime) -> Belief:
+        """Tell which answers about a certificate and its issuers speak for an instant.
 
         Those by which it was last believed at that instant; where one of them was due to be replaced by then,
         or it had not been believed yet, also those of the next time. None when it was never believed.
         """
         wanted = {"certificate": _digest_of(certificate), "at": format_instant(at)}
         with self._engine.connect() as connection:
-            found = _read_names(connection, connection.scalar(_LAST_BELIEF, wanted))
-            if not found or any(each.usable_until <= at for each in found):
-                found += _read_names(connection, connection.scalar(_NEXT_BELIEF, wanted))
-        return tuple(dict.fromkeys(found))
+            last = connection.execute(_LAST_BELIEF, wanted).one_or_none()
+            following = connection.execute(_NEXT_BELIEF, wanted).one_or_none()
+            found = _read_names(connection, last.answers) if last else []
+            ends = [parse_instant(following.used_at)] if following else []
+            stale = [each.usable_until for each in found if each.usable_until <= at]
+            if last and found and not stale:
+                begins: datetime | None = parse_instant(last.used_at)
+                ends += [each.usable_until for each in found]
+            else:
+                begins = min(stale, default=None)
+                found += _read_names(connection, following.answers) if following else []
+        return Belief(tuple(dict.fromkeys(found)), begins, min(ends, default=None))
 
     def read(self, sha256: str) -> RevocationAnswer:
         """Return a kept answer by its digest.
@@ -203,9 +229,8 @@ class RevocationAnswers:
             _logger.error("revocation.answers_not_kept", exc_info=error)
 
 
-def _read_names(connection: Connection, digests: str | None) -> list[AnswerName]:
-    wanted = (digests or "").split()
-    rows = connection.execute(_NAMES, {"wanted": wanted})
+def _read_names(connection: Connection, digests: str) -> list[AnswerName]:
+    rows = connection.execute(_NAMES, {"wanted": digests.split()})
     return [
         AnswerName(
             row.sha256,

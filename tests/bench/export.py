@@ -53,7 +53,7 @@ def _report(bundles: EvidenceBundles, message_id: MessageId) -> Iterator[str]:
     exchanged = _exchanged(many)
     each = (len(many) - len(one)) / (_EXCHANGES - 1)
     yield f"exchanges exported       {_EXCHANGES / seconds:>8.0f} /s, a bundle of {_EXCHANGES}, one caller"
-    yield f"one exchange alone       {one_seconds * 1000:>8.0f} ms, {len(one) / 1000:.0f} kB with the summaries"
+    yield f"one exchange alone       {one_seconds * 1000:>8.0f} ms, {len(one) / 1000:.0f} kB with summaries"
     yield f"each further exchange    {each / 1000:>8.1f} kB in the bundle, compressed"
     yield f"  its three containers   {containers / _EXCHANGES / 1000:>8.1f} kB compressed, with their records"
     yield f"  as they were exchanged {exchanged / _EXCHANGES / 1000:>8.1f} kB"
@@ -82,4 +82,6 @@ def _compressed(bundle: bytes, suffix: str, prefix: str) -> int:
 def _exchanged(bundle: bytes) -> int:
     with zipfile.ZipFile(io.BytesIO(bundle)) as file:
         files = json.loads(file.read("bundle.json"))["files"]
-        return sum(said["bytes"] for name, said in files.items() if name.endswith(".asice") and "/lists/" not in name)
+        return sum(
+            said["bytes"] for name, said in files.items() if name.endswith(".asice") and "/lists/" not in name
+        )
