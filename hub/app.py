@@ -277,6 +277,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     accounts = Accounts(engine, writer, clock)
     stamps = CheckpointStamps(engine)
+    health = LogHealth(engine, log, stamps, audit_notes, published.witnesses)
     bundles = EvidenceBundles(
         selector=Selector(archive),
         gatherer=Gatherer(archive, log, NoRecords()),
@@ -325,7 +326,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         published=published,
         witnessing=Witnessing.of(policy, log=log, engine=engine, writer=writer, alarms=alarms),
         witness=_open_witness(settings, engine, writer, alarms=alarms, clock=clock, log=log),
-        log_health=LogHealth(engine, log, stamps, audit_notes, published.witnesses),
+        log_health=health,
         audit_notes=audit_notes,
         stamps=stamps,
         records=records,
@@ -355,6 +356,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 registry=registry,
                 archive=archive,
                 log=log,
+                health=health,
                 stamps=stamps,
                 trust_lists=trust_lists,
                 answers=answers,

@@ -22,8 +22,6 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-# A bare machine names no font for these, and Chromium then takes any.
-_FAMILIES = {"sans-serif": "Noto Sans SC", "system-ui": "Noto Sans SC", "monospace": "DejaVu Sans Mono"}
 
 
 @contextmanager
@@ -40,13 +38,9 @@ def running_chromium(folder: Path) -> Iterator[Browser]:
         raise FileNotFoundError("chromium")
     fonts = folder / "fonts.conf"
     listed = "".join(f"<dir>{each}</dir>" for each in (*font_folders(), "/usr/share/fonts"))
-    preferred = "".join(
-        f"<alias><family>{family}</family><prefer><family>{font}</family></prefer></alias>"
-        for family, font in _FAMILIES.items()
-    )
     fonts.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">'
-        f"<fontconfig>{listed}<cachedir>{folder}/font-cache</cachedir>{preferred}</fontconfig>",
+        f"<fontconfig>{listed}<cachedir>{folder}/font-cache</cachedir></fontconfig>",
         encoding="utf-8",
     )
     with sync_playwright() as playwright:

@@ -280,9 +280,8 @@ def _serve(steps: Steps, prepared: Prepared) -> None:
     steps.say(f"The hub listens on {_hub_url(prepared)}; its interface: {_hub_url(prepared)}/openapi.json")
     steps.say(f"export HELIOGRAPH_HUB={_hub_url(prepared)}")
     auditor_file = _keep_token(prepared, "auditor-token", prepared.auditor_token)
-    steps.say(
-        f"Portal 门户: {_hub_url(prepared)}/portal/ (sign in with the token in 登录令牌见 {auditor_file})"
-    )
+    steps.say(f"Portal 门户: {_hub_url(prepared)}/portal/")
+    steps.say(f"Sign in with the token in 登录令牌见: {auditor_file}")
     caseworker_file = _keep_token(prepared, "caseworker-token", prepared.caseworker_token)
     steps.say(f"export HELIOGRAPH_TOKEN=$(cat {caseworker_file})")
     data = json.dumps({"employer": EMPLOYER, "year": date.today().year})  # noqa: DTZ011 - an example for people

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.database import Writer
     from hub.exchange import Archive, RevocationAnswers
-    from hub.messagelog import CheckpointStamps, MessageLog
+    from hub.messagelog import CheckpointStamps, LogHealth, MessageLog
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
     from hub.trust import TrustLists, Use, UsePolicy
@@ -65,6 +65,7 @@ class PortalParts:
     registry: Registry
     archive: Archive
     log: MessageLog
+    health: LogHealth
     stamps: CheckpointStamps
     trust_lists: TrustLists
     answers: RevocationAnswers
@@ -93,7 +94,7 @@ class Portal:
             *sign_in.pages(),
             *SearchPages(archive=parts.archive, registry=parts.registry).pages(),
             *StoryPages(storyteller=self._storyteller(parts), bundles=parts.bundles).pages(),
-            *LogPage(log=parts.log, stamps=parts.stamps, alarms=parts.alarms).pages(),
+            *LogPage(health=parts.health, alarms=parts.alarms).pages(),
         )
         pages = Starlette(
             routes=[*self._site.routes(self.pages), *(_file(name, each) for name, each in files.items())],

@@ -13,15 +13,14 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from hub.alarms import Alarms
-    from hub.messagelog import CheckpointStamps, MessageLog
+    from hub.messagelog import LogHealth
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogPage:
     """The page about the log itself."""
 
-    log: MessageLog
-    stamps: CheckpointStamps
+    health: LogHealth
     alarms: Alarms
 
     def pages(self) -> tuple[Page, ...]:
@@ -30,16 +29,4 @@ class LogPage:
 
     def show(self, call: Call) -> Response:
         """Show how the log is."""
-        size = self.log.size()
-        signed = self.log.last_checkpoint()
-        waiting = self.stamps.waiting()
-        return call.render(
-            "log.html",
-            origin=self.log.origin,
-            verifier=self.log.verifier.encode(),
-            size=size,
-            signed=signed,
-            stamp=next(iter(self.stamps.last_stamps(1)), None),
-            waiting=waiting,
-            alarms=self.alarms.alarms(),
-        )
+        return call.render("log.html", state=self.health.state(), alarms=self.alarms.alarms())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hub.accounts import Role
+from hub.alarms import alarm_kinds
 from hub.clock import SystemClock
 from hub.errors import Language, error_kinds
 from hub.portal.checking import ContainerCheck
@@ -244,3 +245,34 @@ def test_a_page_waits_a_while_for_its_reports_and_no_longer(world: World) -> Non
     finally:
         goes_on.set()
         verifications.close()
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
+def test_the_log_page_says_how_the_log_is(pki: ServedPki, tmp_path: Path, role: Role) -> None:
+    with running_world(tmp_path / "world", pki) as world, visiting(world, role) as visit:
+        assert "None yet" in text_of(visit.get(f"{PORTAL}/log").text)
+        answered(world)
+        signed = world.hub.log.checkpoint().checkpoint
+        wait_for(lambda: bool(world.hub.stamps.last_stamps(1)))
+        page = text_of(visit.get(f"{PORTAL}/log").text)
+        for said in (
+            world.hub.log.origin,
+            world.hub.log.verifier.encode(),
+            f"covers {signed.size} entries all of them",
+            "nobody else countersigns this log",
+            "Waiting for a time stamp None",
+            "No alarm is open.",
+        ):
+            assert said in page, said
+        assert world.send(world.request().raw).status == 200
+        world.hub.alarms.raise_alarm("log.not_sealed", world.hub.log.origin, "the <disk> is full")
+        wait_for(lambda: bool(world.hub.alarms.alarms()))
+        page = text_of(visit.get(f"{PORTAL}/log").text)
+        kind = alarm_kinds()["log.not_sealed"]
+        for said in (
+            "2 entries not covered yet",
+            kind.message[Language.EN],
+            kind.cure[Language.EN],
+            "the <disk>",
+        ):
+            assert said in page, said
