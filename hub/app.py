@@ -356,6 +356,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 registry=registry,
                 archive=archive,
                 log=log,
+                published=published,
                 health=health,
                 stamps=stamps,
                 trust_lists=trust_lists,

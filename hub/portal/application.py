@@ -17,6 +17,7 @@ from hub.errors import ExchangeError, PortalError
 from hub.portal.attempts import SignInAttempts
 from hub.portal.checking import ContainerCheck
 from hub.portal.log_page import LogPage
+from hub.portal.logproof import LogProver
 from hub.portal.pages import Page, Site
 from hub.portal.protection import Protected
 from hub.portal.searching import SearchPages
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.database import Writer
     from hub.exchange import Archive, RevocationAnswers
-    from hub.messagelog import CheckpointStamps, LogHealth, MessageLog
+    from hub.messagelog import CheckpointStamps, LogHealth, MessageLog, PublishedLog
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
     from hub.trust import TrustLists, Use, UsePolicy
@@ -65,6 +66,7 @@ class PortalParts:
     registry: Registry
     archive: Archive
     log: MessageLog
+    published: PublishedLog
     health: LogHealth
     stamps: CheckpointStamps
     trust_lists: TrustLists
@@ -110,8 +112,7 @@ class Portal:
     def _storyteller(self, parts: PortalParts) -> Storyteller:
         return Storyteller(
             archive=parts.archive,
-            log=parts.log,
-            stamps=parts.stamps,
+            prover=LogProver(log=parts.log, published=parts.published, stamps=parts.stamps),
             registry=parts.registry,
             verifications=self._verifications,
         )

@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a message stands in the log, and whether that is proven: computed anew each time it is shown."""
+"""Where a message stands in the log, and whether that is proven: computed anew each time it is shown.
+
+The proofs are those anybody gets (`GET /log/entries/{index}/proof`), checked as anybody would, but by the
+log's own word on its key and its witnesses.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hub.errors import HubError, LogError
-from hub.tlog import verify_inclusion
+from hub.tlog import NO_WITNESS, TrustPolicy, verify_proof
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from hub.identifiers import MessageId
-    from hub.messagelog import CheckpointStamp, CheckpointStamps, MessageLog
-    from hub.tlog import Checkpoint, LoggedEntry
+    from hub.messagelog import CheckpointStamp, CheckpointStamps, MessageLog, PublishedLog
+    from hub.tlog import Checkpoint, LoggedEntry, WitnessedCheckpoint
+
+_NOT_COVERED = "log.entry_unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,20 +29,18 @@ class ProvenEntry:
     """An entry of the log about a message.
 
     Attributes:
-        path: hashes that lead from its leaf to the checkpoint's root; empty while no checkpoint covers it.
-        is_covered: whether the checkpoint covers it.
-        refusal: why the path does not lead there.
+        against: the checkpoint it is proven against; None when none covers it yet, or the proof fails.
+        refusal: why the proof fails.
     """
 
     logged: LoggedEntry
-    path: tuple[bytes, ...] = ()
-    is_covered: bool = False
+    against: WitnessedCheckpoint | None = None
     refusal: HubError | None = None
 
     @property
     def is_proven(self) -> bool:
-        """Whether the entry is in the tree that was signed."""
-        return self.is_covered and self.refusal is None
+        """Whether the entry is in a tree that was signed."""
+        return self.against is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +49,16 @@ class LogProof:
 
     Attributes:
         entries: oldest first.
-        checkpoint: what they are proven against; None when there is none yet.
         stamp: the earliest time stamp that covers all of them; None while there is none.
+        has_witnesses: whether the log asks witnesses to countersign at all.
+        is_witnessed: whether enough of them countersigned a checkpoint that covers all entries.
         refusal: why nothing can be shown, where something is wrong with the log.
     """
 
     entries: tuple[ProvenEntry, ...] = ()
-    checkpoint: Checkpoint | None = None
     stamp: CheckpointStamp | None = None
+    has_witnesses: bool = False
+    is_witnessed: bool = False
     refusal: HubError | None = None
 
     @property
@@ -64,33 +71,60 @@ class LogProof:
         """Whether something is wrong, and not only not there yet."""
         return self.refusal is not None or any(each.refusal is not None for each in self.entries)
 
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What the last entry is proven against; it covers the others too."""
+        against = self.entries[-1].against if self.entries else None
+        return against.checkpoint if against else None
 
-def prove_in_log(log: MessageLog, stamps: CheckpointStamps, messages: Iterable[MessageId]) -> LogProof:
-    """Look up and prove every entry about some messages."""
-    try:
-        entries = sorted(
-            (entry for each in messages for entry in log.entries_of(each)),
-            key=lambda logged: logged.position.index,
+    @property
+    def witnesses(self) -> Mapping[str, datetime | None]:
+        """Who countersigned that checkpoint, and when by their clocks."""
+        against = self.entries[-1].against if self.entries else None
+        return against.witnesses if against else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogProver:
+    """Looks up and proves entries."""
+
+    log: MessageLog
+    published: PublishedLog
+    stamps: CheckpointStamps
+    _anybody: TrustPolicy = field(init=False)
+
+    def __post_init__(self) -> None:
+        claimed = self.published.policy
+        # Whether enough witnesses countersigned is shown by itself, and does not make a proof fail.
+        lenient = TrustPolicy(claimed.logs, claimed.witnesses, NO_WITNESS, claimed.groups)
+        object.__setattr__(self, "_anybody", lenient)
+
+    def prove(self, messages: Iterable[MessageId]) -> LogProof:
+        """Return every entry about some messages, with what proves them."""
+        try:
+            entries = sorted(
+                (entry for each in messages for entry in self.log.entries_of(each)),
+                key=lambda logged: logged.position.index,
+            )
+            covering = self.stamps.stamps(entries[-1].position.index + 1, 1) if entries else ()
+        except LogError as error:
+            return LogProof(refusal=error)
+        proven = tuple(self._prove(each) for each in entries)
+        last = proven[-1].against if proven else None
+        policy = self.published.policy
+        has_witnesses = policy.quorum != NO_WITNESS
+        return LogProof(
+            entries=proven,
+            stamp=covering[0] if covering else None,
+            has_witnesses=has_witnesses,
+            is_witnessed=has_witnesses and last is not None and policy.is_met_by(last.witnesses),
         )
-        signed = log.last_checkpoint()
-        checkpoint = signed.checkpoint if signed else None
-        covering = stamps.stamps(entries[-1].position.index + 1, 1) if entries else ()
-    except LogError as error:
-        return LogProof(refusal=error)
-    return LogProof(
-        entries=tuple(_prove(log, each, checkpoint) for each in entries),
-        checkpoint=checkpoint,
-        stamp=covering[0] if covering else None,
-    )
 
-
-def _prove(log: MessageLog, logged: LoggedEntry, checkpoint: Checkpoint | None) -> ProvenEntry:
-    position = logged.position
-    if checkpoint is None or position.index >= checkpoint.size:
-        return ProvenEntry(logged=logged)
-    try:
-        path = log.inclusion_proof(position.index, checkpoint.size)
-        verify_inclusion(position.leaf_hash, position.index, checkpoint.size, path, checkpoint.root)
-    except LogError as error:
-        return ProvenEntry(logged=logged, is_covered=True, refusal=error)
-    return ProvenEntry(logged=logged, path=path, is_covered=True)
+    def _prove(self, logged: LoggedEntry) -> ProvenEntry:
+        try:
+            proof = self.published.proof(logged.position.index)
+            against = verify_proof(proof, logged.entry.to_bytes(), self._anybody)
+        except LogError as error:
+            is_wrong = error.code != _NOT_COVERED
+            return ProvenEntry(logged=logged, refusal=error if is_wrong else None)
+        return ProvenEntry(logged=logged, against=against)

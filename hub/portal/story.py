@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from hub.envelope import open_envelope
 from hub.errors import ExchangeError, HubError
-from hub.portal.logproof import prove_in_log
 from hub.portal.names import Names
 from hub.portal.timeline import moments_of
 from hub.portal.verifications import wait_until
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from hub.envelope import Header
     from hub.exchange import Archive, ExchangeRecord
     from hub.identifiers import MessageId
-    from hub.messagelog import CheckpointStamps, MessageLog
-    from hub.portal.logproof import LogProof
+    from hub.portal.logproof import LogProof, LogProver
     from hub.portal.timeline import Moment
     from hub.portal.verifications import Verifications, Verified
     from hub.registry import Registry
@@ -118,8 +116,7 @@ class Storyteller:
     """
 
     archive: Archive
-    log: MessageLog
-    stamps: CheckpointStamps
+    prover: LogProver
     registry: Registry
     verifications: Verifications
     patience_seconds: float = _PATIENCE_SECONDS
@@ -135,7 +132,7 @@ class Storyteller:
         answer = _header(containers, "answer")
         # An answer is logged under its own id.
         ids = (message_id, *((answer.id,) if answer is not None else ()))
-        proof = prove_in_log(self.log, self.stamps, ids)
+        proof = self.prover.prove(ids)
         conversation = self.archive.conversation(record.conversation)
         related = _around(conversation, record)
         return Story(

@@ -36,6 +36,8 @@ class MomentKind(StrEnum):
     """The hub signed the final receipt."""
     CHECKPOINT = "checkpoint"
     """A checkpoint of the log covers every entry about the message."""
+    WITNESS = "witness"
+    """A witness countersigned that checkpoint; by the witness's clock."""
     STAMP = "stamp"
     """An authority time-stamped a checkpoint that covers them."""
     STAMP_AWAITED = "stamp_awaited"
@@ -108,9 +110,14 @@ def _in_order(moments: Iterable[Moment]) -> list[Moment]:
 def _seals(proof: LogProof) -> list[Moment]:
     if not proof.entries:
         return []
-    if proof.checkpoint is None or not all(each.is_covered for each in proof.entries):
+    checkpoint = proof.checkpoint
+    if checkpoint is None:
         return [Moment(kind=MomentKind.CHECKPOINT_AWAITED, by=HUB)]
-    seals = [Moment(kind=MomentKind.CHECKPOINT, by=HUB, size=proof.checkpoint.size)]
+    seals = [Moment(kind=MomentKind.CHECKPOINT, by=HUB, size=checkpoint.size)]
+    seals += [
+        Moment(kind=MomentKind.WITNESS, by=name, at=at, size=checkpoint.size)
+        for name, at in proof.witnesses.items()
+    ]
     if proof.stamp is None:
         return [*seals, Moment(kind=MomentKind.STAMP_AWAITED, by=HUB)]
     stamp = proof.stamp

@@ -361,6 +361,7 @@ class TestHeaders:
                 registry=hub.registry,
                 archive=hub.archive,
                 log=hub.log,
+                published=hub.published,
                 health=hub.log_health,
                 stamps=hub.stamps,
                 trust_lists=hub.trust_lists,

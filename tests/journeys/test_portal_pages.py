@@ -18,6 +18,7 @@ from hub.alarms import alarm_kinds
 from hub.clock import SystemClock
 from hub.errors import Language, error_kinds
 from hub.portal.checking import ContainerCheck
+from hub.portal.logproof import LogProver
 from hub.portal.story import Storyteller
 from hub.portal.verifications import Verifications, Verified
 from hub.trust import USE_POLICIES
@@ -230,8 +231,7 @@ def test_a_page_waits_a_while_for_its_reports_and_no_longer(world: World) -> Non
     hub = world.hub
     teller = Storyteller(
         archive=hub.archive,
-        log=hub.log,
-        stamps=hub.stamps,
+        prover=LogProver(log=hub.log, published=hub.published, stamps=hub.stamps),
         registry=hub.registry,
         verifications=verifications,
         patience_seconds=0.1,
