@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from hub.accounts import Accounts, authenticated
 from hub.alarms import Alarms, alarm_routes
 from hub.bundles import (
+    ContainerRecords,
     EvidenceBundles,
     Gatherer,
     LogProofs,
-    NoRecords,
     RegisteredNames,
     Selector,
     TrustSources,
@@ -280,8 +280,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     health = LogHealth(engine, log, stamps, audit_notes, published.witnesses)
     bundles = EvidenceBundles(
         selector=Selector(archive),
-        gatherer=Gatherer(archive, log, NoRecords()),
-        proofs=LogProofs(log),
+        gatherer=Gatherer(archive, log, ContainerRecords(records)),
+        proofs=LogProofs(log=log, published=published, stamps=stamps, records=records),
         trust=TrustSources(trust_lists=trust_lists, answers=answers, validator=validator, policies=policies),
         names=RegisteredNames(registry),
         hub=party.subsystem,

@@ -19,7 +19,7 @@ from hub.bundles.missing import Missing, Why
 from hub.bundles.model import INDEX_NAME, MOST_MESSAGES, Selection
 from hub.bundles.naming import RegisteredNames
 from hub.bundles.proofs import LogProofs
-from hub.bundles.records import NoRecords
+from hub.bundles.records import ContainerRecords
 from hub.bundles.routes import bundle_routes
 from hub.bundles.selecting import Selector
 from hub.bundles.trusting import TrustSources
@@ -27,11 +27,11 @@ from hub.bundles.trusting import TrustSources
 __all__ = [
     "INDEX_NAME",
     "MOST_MESSAGES",
+    "ContainerRecords",
     "EvidenceBundles",
     "Gatherer",
     "LogProofs",
     "Missing",
-    "NoRecords",
     "PreparedBundle",
     "RegisteredNames",
     "Selection",

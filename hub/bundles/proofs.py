@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One checkpoint for all entries of a bundle, and the proofs of each against it.
 
+The newest checkpoint is seldom the best: time stamps and cosignatures come after it. Chosen is the first that
+covers every entry and has both; without one the first that is stamped, then the largest that is witnessed.
+
 Source: docs/protocols/evidence-bundle.md section 5; C2SP tlog-proof and tlog-policy.
 """
 
@@ -10,11 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.bundles.missing import Missing, Why
-from hub.bundles.model import CHECKPOINT_RECORD_NAME
-from hub.tlog import ProofFile
+from hub.bundles.model import CHECKPOINT_NAME, CHECKPOINT_RECORD_NAME
+from hub.errors import LogError
 
 if TYPE_CHECKING:
-    from hub.messagelog import MessageLog
+    from hub.messagelog import CheckpointStamps, EvidenceRecords, MessageLog, PublishedLog
+    from hub.tlog import SignedCheckpoint
+
+_MOST_LOOKED_AT = 100
 
 
 @dataclass(frozen=True)
@@ -22,40 +28,86 @@ class ChosenCheckpoint:
     """The checkpoint all proofs of a bundle are for.
 
     Attributes:
-        size: how many entries it is about.
-        plain: signed by the log alone, as it is time-stamped.
-        note: the same with the cosignatures of witnesses.
+        signed: with the cosignatures of witnesses.
+        plain: the same as it is time-stamped, signed by the log alone.
         record: its evidence record in DER, or None.
         witnesses: the names of those who cosigned it.
         missing: what it lacks.
     """
 
-    size: int
+    signed: SignedCheckpoint
     plain: str
-    note: str
     record: bytes | None
     witnesses: tuple[str, ...]
     missing: tuple[Missing, ...]
 
+    @property
+    def size(self) -> int:
+        """How many entries it is about."""
+        return self.signed.checkpoint.size
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class LogProofs:
-    """Chooses a checkpoint and proves entries against it."""
+    """Chooses a checkpoint and proves entries against it.
+
+    Attributes:
+        log: signs and proves.
+        published: the log as it is shown, with its witnesses.
+        stamps: which checkpoints are time-stamped.
+        records: their evidence records.
+    """
 
     log: MessageLog
+    published: PublishedLog
+    stamps: CheckpointStamps
+    records: EvidenceRecords
 
     def choose(self, size: int) -> ChosenCheckpoint:
-        """Return a checkpoint of at least `size` entries."""
-        del size  # the checkpoint of now covers every entry there is
-        signed = self.log.checkpoint()
-        missing = (Missing(CHECKPOINT_RECORD_NAME, Why.STAMP_WAITING),)
-        return ChosenCheckpoint(signed.checkpoint.size, signed.note, signed.note, None, (), missing)
+        """Return a checkpoint of at least `size` entries; one is signed where there is none."""
+        stamped = [each.size for each in self.stamps.stamps(size, _MOST_LOOKED_AT)]
+        for each in stamped:
+            chosen = self._describe(self.published.checkpoint_of(each))
+            if not chosen.missing:
+                return chosen
+        if stamped:
+            return self._describe(self.published.checkpoint_of(stamped[0]))
+        try:
+            return self._describe(self.published.witnessed_checkpoint(size))
+        except LogError as exc:
+            if exc.code != "log.not_witnessed":
+                raise
+        return self._describe(self.published.checkpoint_of(self._largest(size)))
 
     def prove(self, index: int, checkpoint: ChosenCheckpoint) -> bytes:
         """Return the proof file of an entry."""
-        path = self.log.inclusion_proof(index, checkpoint.size)
-        return ProofFile(index, path, checkpoint.note).encode().encode("utf-8")
+        return self.published.proof(index, checkpoint.signed).encode().encode("utf-8")
 
     def policy(self) -> bytes:
-        """Return what the hub claims of its log: the key and the quorum of witnesses."""
-        return f"log {self.log.verifier.encode()}\nquorum none\n".encode()
+        """Return what the hub claims of its log: its key, its witnesses' keys and their quorum."""
+        return self.published.policy.encode().encode("utf-8")
+
+    def _largest(self, size: int) -> int:
+        last = self.log.last_checkpoint()
+        if last is None or last.checkpoint.size < size:
+            last = self.log.checkpoint()
+        return last.checkpoint.size
+
+    def _describe(self, signed: SignedCheckpoint) -> ChosenCheckpoint:
+        missing = []
+        size = signed.checkpoint.size
+        try:
+            record: bytes | None = self.records.of_checkpoint(size)
+        except LogError as exc:
+            if exc.code != "log.record_unknown":
+                raise
+            record = None
+            missing.append(Missing(CHECKPOINT_RECORD_NAME, Why.STAMP_WAITING))
+        try:
+            witnesses = tuple(self.published.policy.open(signed.note).witnesses)
+        except LogError as exc:
+            if exc.code != "log.not_witnessed":
+                raise
+            witnesses = ()
+            missing.append(Missing(f"{CHECKPOINT_NAME}#cosignatures", Why.NOT_WITNESSED))
+        return ChosenCheckpoint(signed, self.stamps.checkpoint(size), record, witnesses, tuple(missing))

@@ -88,6 +88,15 @@ class PublishedLog:
         with self._engine.connect() as connection:
             return self._cosigned(connection, store.read_largest(connection))
 
+    def checkpoint_of(self, size: int) -> SignedCheckpoint:
+        """Return the signed checkpoint of exactly this size, with the cosignatures it has by now.
+
+        Raises:
+            LogError: `log.entry_unknown`: none was signed at that size.
+        """
+        with self._engine.connect() as connection:
+            return self._cosigned(connection, size)
+
     def fresh_checkpoint(self) -> SignedCheckpoint:
         """Return a checkpoint over all that was durable some seconds ago, with the cosignatures it has.
 

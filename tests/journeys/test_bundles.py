@@ -8,7 +8,7 @@ import io
 import json
 import zipfile
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +18,19 @@ from hub.accounts import Role
 from hub.canonical import encode_canonical
 from hub.demo.preparation import FUND
 from hub.envelope import open_envelope, read_receipt
+from hub.preservation import without_record
 from hub.tlog import ProofFile, TrustPolicy, verify_proof
 from tests.journeys.departments import EMPLOYMENT
+from tests.journeys.serving import wait_for
+from tests.journeys.test_time import knowing
+from tests.journeys.world import running_world
+from tests.tsa import Behaviour, authority
 
 if TYPE_CHECKING:
     from hub.envelope import Envelope
     from hub.identifiers import SubsystemId
     from tests.journeys.world import World
+    from tests.pki import ServedPki
 
 UNKNOWN = "0195f5b2-7c00-7000-8000-000000000001"
 EVERY_FIELD = {
@@ -90,7 +96,7 @@ def test_a_bundle_holds_what_was_exchanged_and_its_proofs(world: World) -> None:
     bundle = export(world, f"/api/v1/messages/{request.header.id}/evidence")
     [message] = bundle.index["messages"]
     assert (message["id"], message["state"], message["code"]) == (request.header.id, "processed", None)
-    containers = {part: bundle.files[path] for part, path in message["containers"].items()}
+    containers = {part: without_record(bundle.files[path])[0] for part, path in message["containers"].items()}
     assert containers["request"] == request.raw
     receipt = read_receipt(open_envelope(containers["receipt"]))
     assert receipt.message.container_sha256 == request.container_sha256
@@ -219,3 +225,52 @@ def test_the_signers_can_be_believed_by_what_is_in_the_bundle(world: World) -> N
 
 def _der(pem: bytes) -> bytes:
     return b64decode(b"".join(pem.splitlines()[1:-1]))
+
+
+def complete(world: World, path: str) -> Bundle:
+    """Export again and again until nothing is missing: a time stamp takes its time."""
+    found: list[Bundle] = []
+
+    def is_complete() -> bool:
+        found.append(export(world, path))
+        return not found[-1].lacking
+
+    wait_for(is_complete)
+    return found[-1]
+
+
+def test_when_the_time_stamp_has_come_nothing_is_missing_any_more(world: World) -> None:
+    request = sent(world)
+    bundle = complete(world, f"/api/v1/messages/{request.header.id}/evidence")
+    [message] = bundle.index["messages"]
+    for path in message["containers"].values():
+        _, record = without_record(bundle.files[path])
+        assert record is not None
+    assert bundle.index["checkpoint_record"] == "log/checkpoint.ers"
+    assert "导出时各项证据齐备" in bundle.files["summary.html"].decode()
+
+
+def test_what_a_hub_without_time_stamps_cannot_give_is_listed_and_comes_later(
+    pki: ServedPki, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    honest = Behaviour(pki.signer("tsa"))
+    with authority(replace(honest, http_status=503)) as one:
+        change = knowing((one, one))
+        with running_world(tmp_path_factory.mktemp("no-time"), pki, change) as world:
+            request = sent(world)
+            path = f"/api/v1/messages/{request.header.id}/evidence"
+            bundle = export(world, path)
+            record = "META-INF/evidencerecord001.ers"
+            assert bundle.lacking == {
+                ("log/checkpoint.ers", "stamp_waiting"),
+                *(
+                    (f"messages/{request.header.id}/{part}.asice#{record}", "stamp_waiting")
+                    for part in ("request", "answer", "receipt")
+                ),
+            }
+            assert bundle.index["checkpoint_record"] is None
+            page = bundle.files["summary.html"].decode()
+            assert "At export, 4 pieces of evidence were missing" in page
+            assert "时间戳尚未取得" in page
+            one.behaviour = honest
+            complete(world, path)
