@@ -9,19 +9,30 @@ hundred entries cost little more than one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import event
 
 from hub.database import is_writing
 from hub.messagelog import store
-from hub.tlog import LogPosition, leaf_hash
+from hub.tlog import Frontier, LogPosition, leaf_hash
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from hub.identifiers import MessageId
-    from hub.tlog import Frontier, Subtree
+    from hub.tlog import Subtree
+
+
+class Edge(NamedTuple):
+    """How a log ends.
+
+    Attributes:
+        last: the leaf hash of the last entry, empty when there is none.
+    """
+
+    frontier: Frontier
+    last: bytes
 
 
 class Batch:
@@ -50,10 +61,12 @@ class Batch:
         del self._leaves[mark.leaves :]
         del self._nodes[mark.nodes :]
 
-    def write(self, connection: Connection) -> None:
-        """Write what was appended."""
-        if self._leaves:
-            store.insert_leaves(connection, self._leaves, self._nodes)
+    def write(self, connection: Connection) -> Edge | None:
+        """Write what was appended, and return how the log ends then; None when nothing was."""
+        if not self._leaves:
+            return None
+        store.insert_leaves(connection, self._leaves, self._nodes)
+        return Edge(self._frontier, self._leaves[-1].leaf_hash)
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,7 @@ class OpenBatches:
 
     def __init__(self, engine: Engine) -> None:
         self._batches: dict[Connection, Batch] = {}
+        self._edge = Edge(Frontier(), b"")
         # None where nothing had been appended before the savepoint.
         self._savepoints: dict[Connection, list[Mark | None]] = {}
         event.listen(engine, "savepoint", self._on_savepoint)
@@ -85,9 +99,16 @@ class OpenBatches:
         if batch is None:
             if not is_writing(connection):
                 raise RuntimeError("the log is appended to inside a unit of hub.database.Writer only")
-            batch = Batch(store.read_frontier(connection, store.read_size(connection)))
+            batch = Batch(self._frontier(connection))
             self._batches[connection] = batch
         return batch
+
+    def _frontier(self, connection: Connection) -> Frontier:
+        """Return the tree's right edge: as the last batch left it, while nobody else has appended since."""
+        size, last = store.read_end(connection)
+        if (size, last) != (self._edge.frontier.size, self._edge.last):
+            self._edge = Edge(store.read_frontier(connection, size), last)
+        return self._edge.frontier
 
     def _on_savepoint(self, connection: Connection, _name: str | None) -> None:
         batch = self._batches.get(connection)
@@ -112,7 +133,8 @@ class OpenBatches:
     def _on_commit(self, connection: Connection) -> None:
         batch = self._close(connection)
         if batch is not None:
-            batch.write(connection)
+            # Should the commit fail, the stored log ends in another way, and this is forgotten.
+            self._edge = batch.write(connection) or self._edge
 
     def _on_rollback(self, connection: Connection) -> None:
         self._close(connection)

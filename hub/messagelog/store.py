@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from hub.clock import format_instant, parse_instant
-from hub.database import keep_append_only, metadata
+from hub.database import insert_rows, keep_append_only, metadata
 from hub.errors import LogError
 from hub.tlog import Entry, Frontier, LoggedEntry, LogPosition, Span, Subtree
 
@@ -73,6 +73,11 @@ _MOST_PARAMETERS = 500
 
 # Built once: building a statement takes longer than running it.
 _SIZE = select(func.max(log_entries.c.leaf_index))
+_END = (
+    select(log_entries.c.leaf_index, log_entries.c.leaf_hash)
+    .order_by(log_entries.c.leaf_index.desc())
+    .limit(1)
+)
 _KEYS: BindParameter[int] = bindparam("keys", expanding=True)
 _LEAF_HASHES = select(log_entries.c.leaf_index, log_entries.c.leaf_hash).where(
     log_entries.c.leaf_index.in_(_KEYS)
@@ -89,7 +94,7 @@ _NOTE = select(log_checkpoints.c.note).where(log_checkpoints.c.size == bindparam
 
 
 class NewLeaf(NamedTuple):
-    """An entry on its way into the table."""
+    """An entry on its way into the table, in the order of its columns."""
 
     leaf_index: int
     leaf: bytes
@@ -101,6 +106,12 @@ def read_size(connection: Connection) -> int:
     """Return the number of entries: one more than the last index."""
     last = connection.execute(_SIZE).scalar_one()
     return 0 if last is None else last + 1
+
+
+def read_end(connection: Connection) -> tuple[int, bytes]:
+    """Return the number of entries and the leaf hash of the last one, empty when there is none."""
+    last = connection.execute(_END).one_or_none()
+    return (0, b"") if last is None else (last.leaf_index + 1, last.leaf_hash)
 
 
 def read_frontier(connection: Connection, size: int) -> Frontier:
@@ -133,21 +144,10 @@ def insert_leaves(
     connection: Connection, leaves: Sequence[NewLeaf], nodes: Sequence[tuple[Subtree, bytes]]
 ) -> None:
     """Add entries at the end, and the subtrees they completed."""
-    connection.execute(
-        insert(log_entries),
-        [
-            {
-                "leaf_index": new.leaf_index,
-                "entry": new.leaf,
-                "leaf_hash": new.leaf_hash,
-                "message_id": new.message_id,
-            }
-            for new in leaves
-        ],
-    )
+    insert_rows(connection, log_entries, leaves)
     if nodes:
-        rows = [{"position": subtree.position, "hash": value} for subtree, value in nodes]
-        connection.execute(insert(log_nodes), rows)
+        rows = [(subtree.position, value) for subtree, value in nodes]
+        insert_rows(connection, log_nodes, rows)
 
 
 def read_entry(connection: Connection, index: int) -> LoggedEntry | None:
