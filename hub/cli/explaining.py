@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hub.cli import AsJson, print_json, refuse
-from hub.cli.verifying import ListsOption, SignerOption, UnsignedOption, chosen_trust_lists
+from hub.cli.verifying import ListsOption, SignerOption, UnsignedOption
+from hub.cli.verifyingmany import chosen_trust_lists
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`heliograph verify`: check a container or a sealed document offline."""
+"""`heliograph verify`: check bundles, containers, sealed documents and log proofs offline."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hub.cli import AsJson, print_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from hub.trust import TrustLists, Use, UsePolicy
-
+from hub.cli.verifyingmany import Question, exchange_progress, verify_many
 
 ListsOption = Annotated[
     Path | None, typer.Option(help="Folder of signed trust lists, or the one of that day.", exists=True)
@@ -34,12 +29,28 @@ def add_to(app: typer.Typer) -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="An .asice container or a signed PDF.", exists=True)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Evidence bundles, .asice containers, signed PDFs, .tlog-proof files, or folders of them.",
+            exists=True,
+        ),
+    ],
     trust_list: ListsOption = None,
     trust_list_signer: SignerOption = None,
     unsafe_unsigned_list: UnsignedOption = None,
     revocation: Annotated[
         Path | None, typer.Option(help="Folder of .crl and .ocsp files kept with the evidence.")
+    ] = None,
+    log_policy: Annotated[
+        Path | None,
+        typer.Option(help="C2SP tlog-policy: the log and the witnesses you trust; for bundles and proofs."),
+    ] = None,
+    leaf: Annotated[
+        Path | None, typer.Option(help="The log entry a .tlog-proof file is for.", exists=True)
+    ] = None,
+    hub: Annotated[
+        str | None, typer.Option(help="Subsystem that must have signed a bundle's receipts.")
     ] = None,
     at: Annotated[
         datetime | None, typer.Option(help="Judge certificates at this instant (UTC) instead of now.")
@@ -48,54 +59,43 @@ def verify(
         list[str] | None,
         typer.Option(help="Id of an algorithm that is off by default, such as ml-dsa-65; may be repeated."),
     ] = None,
+    processes: Annotated[int, typer.Option(help="How many at a time, for many files.", min=1, max=64)] = 1,
     language: Annotated[str, typer.Option(help="zh-CN or en.")] = "en",
     as_json: AsJson = False,
 ) -> None:
-    """Check a file offline and say step by step what holds; exit code 0 only when everything does.
+    """Check files offline and say step by step what holds; exit code 0 only when everything does.
+
+    Of many files, what is valid is one line, and `--json` prints one report a line.
+
+    Example: heliograph verify bundle.zip --trust-list-signer signer.pem --log-policy policy.txt
 
     Example: heliograph verify response.asice --trust-list trust-lists/ --trust-list-signer signer.pem
     --revocation revocation/
     """
     from hub.clock import SystemClock
     from hub.errors import Language
-    from hub.evidence.verification import verify_file
     from hub.verifier import render_report, report_to_json
 
-    trust_lists = chosen_trust_lists(trust_list, trust_list_signer, unsafe_unsigned_list)
-    now = _utc(at) if at else SystemClock().now()
-    report = verify_file(file, trust_lists, revocation, at=now, policies=_policies(also_allow or ()))
+    question = Question(
+        lists=(trust_list, trust_list_signer, unsafe_unsigned_list),
+        revocation=revocation,
+        log_policy=log_policy,
+        leaf=leaf,
+        hub=hub,
+        at=_utc(at) if at else SystemClock().now(),
+        also_allowed=tuple(also_allow or ()),
+        language=Language(language),
+    )
+    question.check()
+    if len(files) > 1 or files[0].is_dir():
+        raise typer.Exit(0 if verify_many(files, question, processes, as_json=as_json) else 1)
+    with exchange_progress() as tell_progress:
+        report = question.verifier(tell_progress)(files[0])
     if as_json:
         print_json(report_to_json(report))
     else:
         typer.echo(render_report(report, Language(language)))
     raise typer.Exit(0 if report.is_valid else 1)
-
-
-def chosen_trust_lists(folder: Path | None, signer: Path | None, unsigned: Path | None) -> TrustLists:
-    """Read the trust lists a command was given.
-
-    Raises:
-        TrustError: they cannot be used.
-    """
-    from hub.trust import refusal
-    from hub.trustlist import read_pinned, read_trust_lists, read_unsafe_unsigned_list
-
-    if unsigned is not None and folder is None:
-        return read_unsafe_unsigned_list(unsigned)
-    if folder is None or unsigned is not None:
-        raise typer.BadParameter("give either --trust-list or --unsafe-unsigned-list")
-    if signer is None:
-        raise refusal("list_signer_not_pinned", problem="--trust-list-signer is missing")
-    return read_trust_lists(folder, read_pinned(signer))
-
-
-def _policies(also_allowed: Sequence[str]) -> Mapping[Use, UsePolicy]:
-    from hub.trust import algorithm_named, known_algorithm, policies_allowing
-
-    try:
-        return policies_allowing([algorithm_named(known_algorithm(each)) for each in also_allowed])
-    except ValueError as error:
-        raise typer.BadParameter(f"--also-allow {error}") from error
 
 
 def _utc(instant: datetime) -> datetime:

@@ -49,17 +49,20 @@ class VerificationReport:
         kind: what it is, such as `document` or `envelope`.
         steps: in order.
         facts: what was learned on the way, such as who signed and when; only to be believed when `is_valid`.
+        sections: the reports of its parts, such as the containers of an evidence bundle.
     """
 
     subject: str
     kind: str
     steps: tuple[VerificationStep, ...]
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sections: tuple[VerificationReport, ...] = ()
 
     @property
     def is_valid(self) -> bool:
-        """Whether every step holds; a report without steps proves nothing."""
-        return bool(self.steps) and all(step.is_passed for step in self.steps)
+        """Whether every step holds, those of its parts too; a report without steps proves nothing."""
+        own = bool(self.steps) and all(step.is_passed for step in self.steps)
+        return own and all(section.is_valid for section in self.sections)
 
 
 class StepRecorder:

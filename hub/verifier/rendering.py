@@ -2,63 +2,36 @@
 """A verification report for programs, and for people in Chinese and English.
 
 What failed, and what cures it, stand in the reader's language; a refused certificate with name, clause and
-time. Other facts of a step stand in English in both.
+time. Other facts of a step stand in English in both. The steps' names in Chinese are those of `steps.toml`.
 """
 
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from hub.errors import Language, error_kinds
 from hub.findings import finding_to_json, printable, tell
-from hub.verifier import containers, foreign_verification
 from hub.verifier.steps import NOT_CHECKED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hub.trust import VerificationReport, VerificationStep
 
-_CHINESE_STEPS = {
-    containers.ZIP: "大小和ZIP结构",
-    containers.MEMBERS: "成员",
-    containers.HEADER: "报文头",
-    containers.PAYLOADS: "附件摘要",
-    containers.MANIFEST: "清单",
-    containers.SIGNATURE: "签名",
-    containers.TIME: "签名时间",
-    containers.PATH: "证书路径和用途",
-    containers.REVOCATION: "签名时证书未被吊销",
-    containers.SENDER: "证书所属成员即发送方",
-    containers.BINDING: "与所答复报文绑定",
-    containers.NOTICE: "回执或故障的内容",
-    foreign_verification.ZIP: "ZIP结构（外部容器）",
-    foreign_verification.MIMETYPE: "容器类型",
-    foreign_verification.MANIFESTS: "清单文件",
-    foreign_verification.DIGESTS: "清单所列文件的摘要",
-    foreign_verification.COVERAGE: "每个文件均被签名覆盖",
-    foreign_verification.SIGNATURE: "签名",
-    foreign_verification.PATH: "证书路径和用途",
-    foreign_verification.REVOCATION: "签名时证书未被吊销",
-    foreign_verification.NOT_EVALUATED: "存在但未评估的证明",
-    "Kind of file": "文件类型",
-    "The file is a readable PDF": "文件是可读的PDF",
-    "It bears one seal": "带有一个电子印章",
-    "Nothing was changed after sealing": "盖章后未被改动",
-    "The seal's signature holds": "印章签名有效",
-    "A time stamp says when it was sealed": "时间戳证明盖章时间",
-    "The seal's certificate leads to the trust list": "印章证书可追溯至信任列表",
-    "It was not revoked when sealing": "盖章时证书未被吊销",
-    "Data is attached, in its one form": "附有规范形式的数据",
-    "The member sealed that the data names": "盖章成员即数据所载成员",
-    "A document time stamp covers the whole file": "文档时间戳覆盖整个文件",
-    "It verifies for the long term": "可长期验证",
-    "The time stamp's authority holds today": "时间戳机构目前有效",
-}
+_NUMBER = re.compile(" [0-9]+$")
 _CHINESE_KINDS = {
     "envelope": "报文容器",
     "foreign container": "外部ASiC-E容器",
     "document": "电子文书",
     "unknown": "未知类型",
+    "evidence bundle": "证据包",
+    "exchange": "交换",
+    "log proof": "日志证明",
 }
 _WORDS = {
     Language.ZH: {
@@ -83,7 +56,7 @@ _WORDS = {
 
 
 def report_to_json(report: VerificationReport) -> dict[str, Any]:
-    """Return the report as a JSON object: subject, kind, is_valid, steps and facts."""
+    """Return the report as a JSON object, its parts below it; docs/report.schema.json has its form."""
     return {
         "subject": report.subject,
         "kind": report.kind,
@@ -100,6 +73,7 @@ def report_to_json(report: VerificationReport) -> dict[str, Any]:
             for step in report.steps
         ],
         "facts": dict(report.facts),
+        "sections": [report_to_json(section) for section in report.sections],
     }
 
 
@@ -108,16 +82,35 @@ def render_report(report: VerificationReport, language: Language) -> str:
 
     Control characters, which a hostile file may bring into names and texts, are shown as escapes.
     """
+    return "\n".join(_render(report, language))
+
+
+def _render(report: VerificationReport, language: Language) -> Iterator[str]:
     words = _WORDS[language]
     kind = _CHINESE_KINDS.get(report.kind, report.kind) if language is Language.ZH else report.kind
-    verdict = words["valid"] if report.is_valid else words["invalid"]
-    lines = [f"{printable(report.subject)} ({kind}): {verdict}"]
+    yield f"{printable(report.subject)} ({kind}): {words['valid'] if report.is_valid else words['invalid']}"
     for step in report.steps:
-        lines += _render_step(step, language)
+        yield from _render_step(step, language)
     if report.facts:
-        lines.append(f"{words['facts'] if report.is_valid else words['claims']}:")
-        lines += [f"      {printable(name)}: {printable(value)}" for name, value in report.facts.items()]
-    return "\n".join(lines)
+        yield f"{words['facts'] if report.is_valid else words['claims']}:"
+        yield from (f"      {printable(name)}: {printable(value)}" for name, value in report.facts.items())
+    for section in report.sections:
+        yield ""
+        yield from (f"    {line}" if line else "" for line in _render(section, language))
+
+
+def _chinese(name: str) -> str:
+    """Name a step in Chinese; some are numbered, as the authorities of time stamps are."""
+    number = _NUMBER.search(name)
+    end = number[0] if number else ""
+    found = _chinese_steps().get(name.removesuffix(end))
+    return found + end if found else name
+
+
+@cache
+def _chinese_steps() -> dict[str, str]:
+    table = tomllib.loads(resources.files("hub.verifier").joinpath("steps.toml").read_text(encoding="utf-8"))
+    return {row["name"]: row["zh"] for row in table["step"]}
 
 
 @dataclass(frozen=True)
@@ -145,7 +138,7 @@ class ToldStep:
 def tell_step(step: VerificationStep, language: Language) -> ToldStep:
     """Say what a step found."""
     base, separator, subject = step.name.partition(": ")
-    name = _CHINESE_STEPS.get(base, base) if language is Language.ZH else base
+    name = _chinese(base) if language is Language.ZH else base
     name = printable(f"{name}{separator}{subject}")
     if step.is_passed or step.reason.startswith(NOT_CHECKED):
         return ToldStep(step.number, name, step.is_passed, printable(step.reason))

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from hub.errors import EnvelopeError, ExchangeError, TrustError
+from hub.errors import BundleError, EnvelopeError, ExchangeError, LogError, TrustError
 from hub.trust import StepRecorder
 
 if TYPE_CHECKING:
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from hub.trust import VerificationStep
 
+_T = TypeVar("_T")
+
 NOT_CHECKED = "not checked because step"
 """How the reason of a step begins that was not run."""
 
-_ERRORS = {kind.family: kind for kind in (EnvelopeError, ExchangeError, TrustError)}
+_ERRORS = {kind.family: kind for kind in (BundleError, EnvelopeError, ExchangeError, LogError, TrustError)}
 
 
 class DependentSteps:
@@ -55,3 +57,10 @@ def _not_checked(failed: VerificationStep) -> Callable[[], str]:
         raise error(code, f"{NOT_CHECKED} {failed.number} failed")
 
     return refuse
+
+
+def known(value: _T | None) -> _T:
+    """Return what an earlier step found; the steps before made sure of it."""
+    if value is None:
+        raise ValueError("an earlier step did not find it")
+    return value

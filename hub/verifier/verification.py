@@ -36,6 +36,11 @@ _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _HAS_HEADER_MEMBER = re.compile(rb"(?:PK\x03\x04.{26}|PK\x01\x02.{42})message\.json", re.DOTALL)
 
 
+# The index is a bundle's last member (PR-EVB 2.4), so its directory's line stands near the end.
+_HAS_INDEX_MEMBER = re.compile(rb"PK\x01\x02.{42}bundle\.json", re.DOTALL)
+_DIRECTORY_END = 64 * 1024
+
+
 class DocumentVerifier(Protocol):
     """Verifies a sealed PDF; `hub.documents.verify_document` does."""
 
@@ -84,7 +89,7 @@ class Verifier:
             if content.startswith(_PDF_MAGIC):
                 return self._verify_document(content, self._trust_lists, at=at, subject=subject)
             if has_header_member(content):
-                return verify_envelope(content, self._certificate, at=at, subject=subject)
+                return verify_envelope(content, self._certificate, at=at, subject=subject).report
             if content.startswith(_ZIP_MAGIC):
                 return verify_foreign_container(content, self._certificate, at=at, subject=subject)
         return _refuse(content, subject)
@@ -111,6 +116,16 @@ def verify_any(  # noqa: PLR0913 (what is verified, by whom believed, and when)
 def has_header_member(content: bytes) -> bool:
     """Tell whether a file claims to be an envelope, the form of which it may still break."""
     return _HAS_HEADER_MEMBER.search(content) is not None
+
+
+def is_bundle(path: Path) -> bool:
+    """Tell whether a file claims to be an evidence bundle, the form of which it may still break."""
+    with path.open("rb") as file:
+        if file.read(4) not in _ZIP_MAGIC:
+            return False
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _DIRECTORY_END))
+        return _HAS_INDEX_MEMBER.search(file.read()) is not None
 
 
 def _read(path: Path) -> bytes:
