@@ -20,7 +20,6 @@ ASSEMBLED = frozenset({"cli", "demo"})
 # Whoever stands here needs a module that its slice cannot export, for the reason beside it.
 ALLOWED = {
     # Verifying loads pyHanko; the command line imports it only when it verifies.
-    ("hub.cli", "hub.evidence.verification"),
     ("hub.cli", "hub.evidence.signers"),
     ("hub.demo", "hub.evidence.verification"),
     # Importing an ETSI list loads the library for XML signatures; nothing but that command needs it.
