@@ -7,7 +7,7 @@ import asyncio
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -55,6 +55,7 @@ from hub.messagelog import (
     CheckpointStamper,
     CheckpointStamps,
     EvidenceRecords,
+    EvidenceRenewal,
     LogHealth,
     MessageLog,
     PublishedLog,
@@ -68,6 +69,7 @@ from hub.messagelog import (
     tiled_log_routes,
 )
 from hub.portal import MOUNTED_AT, Portal, PortalParts, SessionLimits
+from hub.preservation import DigestEnds
 from hub.problems import install_problems
 from hub.registry import (
     CertificateDesk,
@@ -141,6 +143,7 @@ class Hub:
     audit_notes: AuditNotes
     stamps: CheckpointStamps
     records: EvidenceRecords
+    renewal: EvidenceRenewal
     stamper: CheckpointStamper
     checkpoint_seconds: int
     pipeline: Pipeline
@@ -178,6 +181,7 @@ class Hub:
     async def close(self) -> None:
         """Stop writing and give everything back."""
         await asyncio.to_thread(self.refresher.close)
+        self.renewal.stop()
         self.stamper.stop()
         self.witnessing.stop()
         await asyncio.to_thread(self.portal.close)
@@ -225,10 +229,11 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     revocation = OnlineRevocation()
     policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
     validator = Validator(trust_lists, revocation, policies=policies, alarms=alarms)
+    time_stamps = TimeStampClient(listed_authorities(trust_lists), validator, clock)
     stamper = CheckpointStamper(
         engine=engine,
         writer=writer,
-        authorities=TimeStampClient(listed_authorities(trust_lists), validator, clock),
+        authorities=time_stamps,
         alarms=alarms,
         clock=clock,
         most_waiting=settings.most_stamps_waiting,
@@ -330,6 +335,17 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         audit_notes=audit_notes,
         stamps=stamps,
         records=records,
+        renewal=EvidenceRenewal(
+            engine=engine,
+            writer=writer,
+            records=records,
+            vault=vault,
+            authorities=time_stamps,
+            alarms=alarms,
+            clock=clock,
+            lead=timedelta(days=settings.renewal_months * 365 / 12),
+            ends=_digest_ends(settings),
+        ),
         stamper=stamper,
         checkpoint_seconds=settings.checkpoint_seconds,
         pipeline=pipeline,
@@ -369,6 +385,13 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         ),
         registry_file=settings.registry,
     )
+
+
+def _digest_ends(settings: Settings) -> DigestEnds:
+    ends: dict[str, datetime] = {
+        name: datetime(day.year, day.month, day.day, tzinfo=UTC) for name, day in settings.digest_ends.items()
+    }
+    return DigestEnds(ends)
 
 
 def _open_trust_lists(settings: Settings, store: TableStore, clock: Clock) -> TrustListArchive:
@@ -452,6 +475,7 @@ def build_app(hub: Hub) -> FastAPI:
         hub.refresher.start()
         # A thread of its own: what waits for an authority must hold up neither the others nor the end.
         threading.Thread(target=hub.stamper.run, name="checkpoint-stamper", daemon=True).start()
+        threading.Thread(target=hub.renewal.run, name="evidence-renewal", daemon=True).start()
         hub.witnessing.start()
         yield
         for task in tasks:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -65,6 +66,12 @@ _PATHS = (
 def _words(value: object) -> object:
     """Split what came from the environment."""
     return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _dated(value: object) -> object:
+    """Split what came from the environment: `sha256=2035-01-01,sha384=…`."""
+    words = _words(value)
+    return dict(each.partition("=")[::2] for each in words) if isinstance(words, list) else value
 
 
 def _uscc(text: str) -> str:
@@ -129,6 +136,9 @@ class Settings(BaseModel):
         checkpoint_seconds: how often a log that has grown is sealed with a checkpoint and time-stamped.
         most_stamps_waiting: how many checkpoints wait at most while no time-stamping authority answers.
         stamp_alarm_minutes: how long one may wait before there is an alarm.
+        renewal_months: how long before a time-stamping authority's certificates or a digest end evidence is
+            renewed.
+        digest_ends: from which day on a digest is no longer relied on, by its `hashlib` name.
         portal_url: the address browsers see the hub under, `https://host` without a path; None where they
             reach it directly.
         portal_idle_minutes: after so long without a page a session of the portal ends.
@@ -172,6 +182,10 @@ class Settings(BaseModel):
     checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     most_stamps_waiting: Annotated[int, Field(ge=1, le=10_000)] = 100
     stamp_alarm_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
+    renewal_months: Annotated[int, Field(ge=1, le=120)] = 12
+    digest_ends: Annotated[dict[Literal["sha256", "sha384", "sha512"], date], BeforeValidator(_dated)] = (
+        Field(default_factory=dict)
+    )
     portal_url: Annotated[str | None, AfterValidator(_origin)] = None
     portal_idle_minutes: Annotated[int, Field(ge=1, le=1_440)] = 30
     portal_session_hours: Annotated[int, Field(ge=1, le=168)] = 12

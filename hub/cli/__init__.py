@@ -39,6 +39,7 @@ def main() -> None:
         logaudit,
         loghealth,
         messages,
+        renewing,
         rollover,
         serving,
         trust,
@@ -59,6 +60,7 @@ def main() -> None:
     app.add_typer(administration.registry, name="registry")
     logaudit.add_to(log.app)
     loghealth.add_to(log.app)
+    renewing.add_to(log.app)
     app.add_typer(log.app, name="log")
     app.add_typer(trust.app, name="trust")
     app.add_typer(vault.app, name="vault")

@@ -17,6 +17,7 @@ from hub.messagelog.mirror import Mirror, open_shelf
 from hub.messagelog.publication import PublishedLog
 from hub.messagelog.publication_routes import published_log_routes
 from hub.messagelog.published import PublishedTree
+from hub.messagelog.renewing import EvidenceRenewal
 from hub.messagelog.routes import stamp_routes
 from hub.messagelog.service import MessageLog
 from hub.messagelog.stamping import CheckpointStamper
@@ -43,6 +44,7 @@ __all__ = [
     "CheckpointStamps",
     "Claim",
     "EvidenceRecords",
+    "EvidenceRenewal",
     "Finding",
     "LastAudit",
     "LogAudit",

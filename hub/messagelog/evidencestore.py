@@ -73,6 +73,8 @@ evidence_stamps = Table(
     sqlite_strict=True,
 )
 
+Index("evidence_stamps_by_end", evidence_stamps.c.ends_at)
+
 evidence_batches = Table(
     "evidence_batches",
     metadata,
