@@ -38,6 +38,7 @@ def main() -> None:
         log,
         logaudit,
         loghealth,
+        logproofs,
         messages,
         renewing,
         rollover,
@@ -61,6 +62,7 @@ def main() -> None:
     logaudit.add_to(log.app)
     loghealth.add_to(log.app)
     renewing.add_to(log.app)
+    logproofs.add_to(log.app)
     app.add_typer(log.app, name="log")
     app.add_typer(trust.app, name="trust")
     app.add_typer(vault.app, name="vault")

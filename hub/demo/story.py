@@ -185,6 +185,12 @@ def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
     ).json()
     proofs = call_hub(hub, "GET", f"/api/v1/log/proofs/{request_id}").json()
     (out / "log-proofs.json").write_text(json.dumps(proofs, indent=2), encoding="utf-8")
+    for proof in proofs:
+        entry = f"/log/entries/{proof['index']}"
+        (out / f"entry-{proof['index']}.json").write_bytes(call_hub(hub, "GET", entry).content)
+        proof_file = call_hub(hub, "GET", f"{entry}/proof").content
+        (out / f"entry-{proof['index']}.tlog-proof").write_bytes(proof_file)
+    (out / "log-policy.txt").write_bytes(call_hub(hub, "GET", "/log/policy").content)
     (out / "checkpoint.txt").write_text(proofs[-1]["checkpoint"], encoding="utf-8")
     (out / "checkpoint.tst").write_bytes(_time_stamp(hub, proofs[-1]["tree_size"]))
     record = call_hub(hub, "GET", f"/log/checkpoints/{proofs[-1]['tree_size']}/record")

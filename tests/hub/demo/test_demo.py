@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hub.tlog import ProofFile, TrustPolicy, verify_proof
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,6 +24,7 @@ FILES = {
     "checkpoint.tst",
     "checkpoint.txt",
     "evidence.zip",
+    "log-policy.txt",
     "log-proofs.json",
     "proof.pdf",
     "receipt.asice",
@@ -56,6 +59,12 @@ def demonstrated(folder: Path) -> None:
     assert {file.name for file in out.iterdir()} >= FILES
     reports = json.loads((out / "verification-report.json").read_text(encoding="utf-8"))
     assert set(reports) == set(VERIFIED)
+    policy = TrustPolicy.decode((out / "log-policy.txt").read_bytes())
+    proofs = sorted(out.glob("entry-*.tlog-proof"))
+    assert len(proofs) == 2, "the request's entry and its answer's"
+    for file in proofs:
+        proof = ProofFile.decode(file.read_text(encoding="utf-8"))
+        verify_proof(proof, file.with_suffix(".json").read_bytes(), policy)
 
 
 def test_the_demonstration_runs_leaves_files_that_verify_and_runs_again(tmp_path: Path) -> None:
