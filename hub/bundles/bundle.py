@@ -26,6 +26,7 @@ from hub.bundles.model import (
     CHECKPOINT_RECORD_NAME,
     FORMAT,
     INDEX_NAME,
+    MOST_MEMBERS,
     MOST_MESSAGES,
     POLICY_NAME,
     Piece,
@@ -157,6 +158,8 @@ class _Assembly:
         _logger.info("evidence.bundle_made", messages=len(records), missing=len(self._missing))
 
     def _add(self, piece: Piece) -> bytes:
+        if len(self._zip) >= MOST_MEMBERS:
+            raise BundleError("bundle.too_many_messages", f"they have more than {MOST_MEMBERS} files")
         return self._zip.add(piece.path, piece.content)
 
     def _messages(self, record: ExchangeRecord) -> Iterator[bytes]:

@@ -30,6 +30,7 @@ CHECKPOINT_NAME = "log/checkpoint.txt"
 CHECKPOINT_RECORD_NAME = "log/checkpoint.ers"
 POLICY_NAME = "log/policy.txt"
 MOST_MESSAGES = 10_000
+MOST_MEMBERS = 200_000
 PARTS = ("request", "answer", "receipt")
 
 

@@ -87,8 +87,8 @@ class ZipStream:
         """What was written so far, by name."""
         return dict(self._digests)
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._digests
+    def __len__(self) -> int:
+        return len(self._digests)
 
     def add(self, name: str, content: bytes) -> bytes:
         """Write a member and return the bytes by which the file grew.
