@@ -187,6 +187,7 @@ class _Assembly:
         self._facts.missing = tuple(self._missing)
         if checkpoint is not None:
             self._facts.checkpoint_size = checkpoint.size
+            self._facts.stamped_at = checkpoint.stamped_at
             self._facts.witnesses = checkpoint.witnesses
         page = compose(self._facts, self._bundles.names)
         yield self._add(Piece("README.txt", write_readme(self._facts)))

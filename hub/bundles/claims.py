@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hub.bundles.missing import WORDS, Why
 from hub.bundles.model import CHECKPOINT_NAME, CHECKPOINT_RECORD_NAME, folder_of
 from hub.bundles.page import Cell, Section, Table, Words
+from hub.bundles.telling import about_when
 from hub.errors import Language
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def tell_proofs(facts: SummaryFacts) -> Section:
         ),
         (
             Words("上述内容在某一时间之前已存在", "All this existed before a certain time"),
-            _stamped(lacking),
+            _stamped(facts, lacking),
             f"evidencerecord001.ers, {CHECKPOINT_RECORD_NAME}",
         ),
     ]
@@ -74,10 +75,16 @@ def _witnessed(lacking: set[Why], witnesses: str) -> Words:
     return Words(f"见证方会签：{witnesses}", f"Cosigned by: {witnesses}")
 
 
-def _stamped(lacking: set[Why]) -> Words:
-    if {Why.STAMP_WAITING, Why.RECORD_UNKNOWN} & lacking:
-        return Words("部分时间戳尚未取得", "Some time stamps have not been had yet")
-    return Words("独立时间戳机构的时间戳（RFC 3161、RFC 4998）", "An independent authority's time stamps")
+def _stamped(facts: SummaryFacts, lacking: set[Why]) -> Words:
+    if facts.stamped_at is None:
+        return Words("时间戳尚未取得", "No time stamp has been had yet")
+    at = about_when(facts.stamped_at)
+    some = {Why.STAMP_WAITING, Why.RECORD_UNKNOWN} & lacking
+    return Words(
+        f"独立时间戳机构的时间戳，检查点不晚于{at}{'；部分容器尚无' if some else ''}",
+        f"An independent authority's time stamps; the checkpoint's is of {at}"
+        f"{', some containers have none yet' if some else ''}",
+    )
 
 
 def tell_missing(facts: SummaryFacts) -> Section:

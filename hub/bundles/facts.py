@@ -42,6 +42,7 @@ class SummaryFacts:
     first_at: datetime | None = None
     last_at: datetime | None = None
     checkpoint_size: int = 0
+    stamped_at: datetime | None = None
     witnesses: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
 

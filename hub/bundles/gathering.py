@@ -71,7 +71,9 @@ class Gatherer:
             pieces.append(Piece(path, content))
         entries = self._entries(record, envelopes)
         if not _are_complete(record, entries):
-            missing.append(Missing(f"{folder_of(record.message_id)}/entries", Why.NO_ENTRY))
+            # An answer is logged under its own id, which only the answer and the receipt know.
+            why = Why.NO_ENTRY if {"answer", "receipt"} & envelopes.keys() else missing[-1].why
+            missing.append(Missing(f"{folder_of(record.message_id)}/entries", why))
         pieces += [
             Piece(leaf_path(record.message_id, each.position.index), each.entry.to_bytes())
             for each in entries

@@ -17,6 +17,8 @@ from hub.bundles.model import CHECKPOINT_NAME, CHECKPOINT_RECORD_NAME
 from hub.errors import LogError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from hub.messagelog import CheckpointStamps, EvidenceRecords, MessageLog, PublishedLog
     from hub.tlog import SignedCheckpoint
 
@@ -31,6 +33,7 @@ class ChosenCheckpoint:
         signed: with the cosignatures of witnesses.
         plain: the same as it is time-stamped, signed by the log alone.
         record: its evidence record in DER, or None.
+        stamped_at: UTC; when an authority first time-stamped it, or None.
         witnesses: the names of those who cosigned it.
         missing: what it lacks.
     """
@@ -38,6 +41,7 @@ class ChosenCheckpoint:
     signed: SignedCheckpoint
     plain: str
     record: bytes | None
+    stamped_at: datetime | None
     witnesses: tuple[str, ...]
     missing: tuple[Missing, ...]
 
@@ -96,12 +100,13 @@ class LogProofs:
     def _describe(self, signed: SignedCheckpoint) -> ChosenCheckpoint:
         missing = []
         size = signed.checkpoint.size
+        record, stamped_at = None, None
         try:
-            record: bytes | None = self.records.of_checkpoint(size)
+            record = self.records.of_checkpoint(size)
+            stamped_at = self.stamps.stamp(size).stamped_at
         except LogError as exc:
-            if exc.code != "log.record_unknown":
+            if exc.code not in {"log.record_unknown", "log.stamp_unknown"}:
                 raise
-            record = None
             missing.append(Missing(CHECKPOINT_RECORD_NAME, Why.STAMP_WAITING))
         try:
             witnesses = tuple(self.published.policy.open(signed.note).witnesses)
@@ -110,4 +115,5 @@ class LogProofs:
                 raise
             witnesses = ()
             missing.append(Missing(f"{CHECKPOINT_NAME}#cosignatures", Why.NOT_WITNESSED))
-        return ChosenCheckpoint(signed, self.stamps.checkpoint(size), record, witnesses, tuple(missing))
+        plain = self.stamps.checkpoint(size)
+        return ChosenCheckpoint(signed, plain, record, stamped_at, witnesses, tuple(missing))

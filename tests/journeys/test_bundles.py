@@ -9,6 +9,7 @@ import json
 import zipfile
 from base64 import b64decode
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,10 +17,13 @@ from starlette.responses import Response
 
 from hub.accounts import Role
 from hub.canonical import encode_canonical
+from hub.clock import FixedClock, SystemClock
 from hub.demo.preparation import FUND
 from hub.envelope import open_envelope, read_receipt
 from hub.preservation import without_record
-from hub.tlog import ProofFile, TrustPolicy, verify_proof
+from hub.tlog import NO_WITNESS, PolicyLog, ProofFile, TrustPolicy, verify_proof
+from hub.trustlist import check_history, open_trust_list, read_pinned
+from hub.verifier import Reader, verify_bundle
 from tests.journeys.departments import EMPLOYMENT
 from tests.journeys.serving import wait_for
 from tests.journeys.test_time import knowing
@@ -29,6 +33,7 @@ from tests.tsa import Behaviour, authority
 if TYPE_CHECKING:
     from hub.envelope import Envelope
     from hub.identifiers import SubsystemId
+    from hub.trust import VerificationReport
     from tests.journeys.world import World
     from tests.pki import ServedPki
 
@@ -43,6 +48,7 @@ EVERY_FIELD = {
 class Bundle:
     """A bundle as read from its bytes; its files agree with their digests."""
 
+    raw: bytes
     index: dict[str, Any]
     files: dict[str, bytes]
 
@@ -67,7 +73,7 @@ class Bundle:
         for name in (*index["trust_lists"], *index["certificates"], *index["revocation"]):
             assert name in files
         assert all(set(each) == {"what", "why", "zh", "en"} for each in index["missing"])
-        return cls(index, files)
+        return cls(content, index, files)
 
     @property
     def lacking(self) -> set[tuple[str, str]]:
@@ -239,9 +245,21 @@ def complete(world: World, path: str) -> Bundle:
     return found[-1]
 
 
-def test_when_the_time_stamp_has_come_nothing_is_missing_any_more(world: World) -> None:
+def verified(world: World, bundle: Bundle) -> VerificationReport:
+    """Verify as an auditor would who got the list's signer and the log's key elsewhere."""
+    pinned = read_pinned(world.pki.trust_list_signer)
+    reader = Reader(
+        read_trust_lists=lambda raws: check_history([open_trust_list(raw) for raw in raws], pinned),
+        policy=TrustPolicy((PolicyLog(world.hub.log.verifier),), (), NO_WITNESS),
+    )
+    return verify_bundle(io.BytesIO(bundle.raw), reader, at=SystemClock().now(), subject="bundle")
+
+
+def test_when_the_time_stamp_has_come_nothing_is_missing_and_the_bundle_verifies(world: World) -> None:
     request = sent(world)
     bundle = complete(world, f"/api/v1/messages/{request.header.id}/evidence")
+    report = verified(world, bundle)
+    assert report.is_valid, [step for step in report.steps if not step.is_passed]
     [message] = bundle.index["messages"]
     for path in message["containers"].values():
         _, record = without_record(bundle.files[path])
@@ -272,5 +290,52 @@ def test_what_a_hub_without_time_stamps_cannot_give_is_listed_and_comes_later(
             page = bundle.files["summary.html"].decode()
             assert "At export, 4 pieces of evidence were missing" in page
             assert "时间戳尚未取得" in page
+            assert not verified(world, bundle).is_valid
             one.behaviour = honest
-            complete(world, path)
+            assert verified(world, complete(world, path)).is_valid
+
+
+def test_refused_exchanges_and_whole_conversations_verify(world: World) -> None:
+    first = sent(world)
+    sent(world, conversation=first.header.conversation)
+    failed = world.request(conversation=first.header.conversation)
+    with world.departments.cheating(lambda _request: Response(status_code=500)):
+        assert world.send(failed.raw).fault is not None
+    bundle = complete(world, f"/api/v1/evidence-bundles?conversation={first.header.conversation}")
+    assert [each["state"] for each in bundle.index["messages"]] == ["processed", "processed", "refused"]
+    report = verified(world, bundle)
+    assert report.is_valid, [step for step in report.steps if not step.is_passed]
+
+
+def test_copies_and_forgeries_under_the_same_id_do_not_swell_a_bundle(world: World) -> None:
+    request = sent(world)
+    for _ in range(3):
+        assert world.send(request.raw).fault is not None
+    forged = world.request(id=request.header.id, signed_by="rogue/labour-sign")
+    assert world.send(forged.raw).fault is not None
+    bundle = complete(world, f"/api/v1/messages/{request.header.id}/evidence")
+    assert len(bundle.index["messages"][0]["entries"]) == 2
+    assert verified(world, bundle).is_valid
+
+
+def test_what_was_erased_by_rule_is_named_and_the_proof_stays(
+    pki: ServedPki, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with running_world(tmp_path_factory.mktemp("erased"), pki) as world:
+        request = sent(world)
+        path = f"/api/v1/messages/{request.header.id}/evidence"
+        complete(world, path)
+        later = SystemClock().now() + timedelta(days=40)
+        eraser = replace(world.hub.eraser, clock=FixedClock(later))
+        for key in eraser.due(later + timedelta(days=36_500)):
+            eraser.erase(key.key_id, reason="test", by="tests", before_its_time=True)
+        bundle = export(world, path)
+    folder = f"messages/{request.header.id}"
+    erased = {(f"{folder}/{part}.asice", "erased") for part in ("request", "answer", "receipt")}
+    assert bundle.lacking == {*erased, (f"{folder}/entries", "erased")}
+    [message] = bundle.index["messages"]
+    assert set(message["containers"].values()) == {None}
+    [accepted] = message["entries"]
+    assert json.loads(bundle.files[accepted["leaf"]])["container_sha256"] == request.container_sha256
+    assert bundle.index["checkpoint_record"] is not None
+    assert not verified(world, bundle).is_valid
