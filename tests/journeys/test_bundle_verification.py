@@ -123,7 +123,7 @@ def test_a_log_entry_verifies_by_itself_with_two_small_files(bundle: Bundle, aud
     (auditor / "entry.tlog-proof").write_bytes(bundle.files[entry["proof"]])
     (auditor / "entry.json").write_bytes(bundle.files[entry["leaf"]])
     (auditor / "other.json").write_bytes(bundle.files[entry["leaf"]].replace(b"accepted", b"answered"))
-    asked = [auditor / "entry.tlog-proof", "--log-policy", auditor / "policy.txt", "--leaf"]
+    asked: list[str | Path] = [auditor / "entry.tlog-proof", "--log-policy", auditor / "policy.txt", "--leaf"]
 
     good, bad = heliograph(*asked, auditor / "entry.json"), heliograph(*asked, auditor / "other.json")
 
@@ -142,7 +142,7 @@ def test_a_folder_is_verified_by_several_processes_a_line_of_json_each(
     for number in range(70):
         (folder / f"{number:02}.asice").write_bytes(world.request().raw)
     (folder / "99.asice").write_bytes(world.request().raw[:-1])
-    trust = ["--trust-list", pki.trust_list, "--trust-list-signer", pki.trust_list_signer]
+    trust: list[str | Path] = ["--trust-list", pki.trust_list, "--trust-list-signer", pki.trust_list_signer]
 
     done = heliograph(folder, *trust, "--revocation", answers, "--processes", "2", "--json")
 
