@@ -32,6 +32,7 @@ def main() -> None:
         administration,
         alarms,
         certificates,
+        database,
         evidence,
         exporting,  # noqa: F401 - it adds to `log`
         keys,
@@ -55,6 +56,7 @@ def main() -> None:
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")
+    app.add_typer(database.app, name="database")
     app.add_typer(keys.app, name="keys")
     app.add_typer(administration.accounts, name="accounts")
     administration.registry.add_typer(certificates.app, name="certificates")

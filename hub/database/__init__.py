@@ -12,6 +12,7 @@ what follows from it on both.
 
 from hub.database.engine import is_writing, open_database
 from hub.database.inserting import insert_rows
+from hub.database.rights import grants
 from hub.database.serving import ServingClaim, ServingNumber
 from hub.database.tables import keep_append_only, metadata
 from hub.database.writer import Writer
@@ -20,6 +21,7 @@ __all__ = [
     "ServingClaim",
     "ServingNumber",
     "Writer",
+    "grants",
     "insert_rows",
     "is_writing",
     "keep_append_only",
