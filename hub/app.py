@@ -42,11 +42,15 @@ from hub.exchange import (
     OwnCourier,
     OwnService,
     Pipeline,
+    Readings,
     Recorder,
     RegistrationService,
+    Reindexer,
     RevocationAnswers,
+    SearchKeys,
     WithdrawalService,
     exchange_routes,
+    reading_routes,
 )
 from hub.identifiers import MemberId, ServiceId, SubsystemId
 from hub.keystore import KeyFolder, key_routes
@@ -152,6 +156,8 @@ class Hub:
     vault: Vault
     eraser: Eraser
     archive: Archive
+    readings: Readings
+    reindexer: Reindexer | None
     courier: Courier
     portal: Portal
     registry_file: Path | None
@@ -224,7 +230,13 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     published = PublishedLog(engine, log, policy)
     audit_notes = AuditNotes(settings.data_folder / "log-audit.json")
     records = EvidenceRecords(engine, clock)
-    archive = Archive(engine, vault)
+    search_keys = _open_search_keys(settings, contracts)
+    archive = Archive(engine, vault, search_keys)
+    reindexer = (
+        Reindexer(engine=engine, writer=writer, vault=vault, contracts=contracts, search_keys=search_keys)
+        if search_keys is not None
+        else None
+    )
     courier = courier or HttpCourier()
     revocation = OnlineRevocation()
     policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
@@ -265,6 +277,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             party=party,
             clock=clock,
             interruptions=interruptions,
+            search_keys=search_keys,
         ),
         revocation_answers=answers,
         clock=clock,
@@ -361,6 +374,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             clock,
         ),
         archive=archive,
+        readings=Readings(engine, writer),
+        reindexer=reindexer,
         courier=courier,
         portal=Portal(
             PortalParts(
@@ -416,6 +431,12 @@ def _open_vault(
     vault = Vault(engine, folder, clock, default_retention=settings.default_retention)
     vault.prepare(writer, {each.retention.period.text for each in contracts.values() if each.retention})
     return vault
+
+
+def _open_search_keys(settings: Settings, contracts: Mapping[ContractId, Contract]) -> SearchKeys | None:
+    if settings.search_key is None:
+        return None
+    return SearchKeys(settings.search_key.reveal().encode("utf-8"), contracts.values())
 
 
 def _open_witness(  # noqa: PLR0913 (its dependencies)
@@ -502,9 +523,11 @@ def build_app(hub: Hub) -> FastAPI:
             archive=hub.archive,
             log=hub.log,
             clock=hub.pipeline.clock,
+            readings=hub.readings,
             authenticate=authenticate,
         )
     )
+    app.include_router(reading_routes(hub.readings, authenticate))
     app.include_router(explanation_routes(hub.pipeline.validator, hub.pipeline.clock, authenticate))
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
     app.include_router(registry_routes(hub.registry, authenticate))

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _PREFIX = "HELIOGRAPH_"
 _SECRETS = ("signing_passphrase", "log_passphrase", "vault_passphrase")
-# Asked for only where the setting beside it names what it opens.
-_OPTIONAL_SECRETS = {"witness_passphrase": "witness_key"}
+# Asked for only where the setting beside it names what it opens; one that opens itself may be left out.
+_OPTIONAL_SECRETS = {"witness_passphrase": "witness_key", "search_key": "search_key"}
 _KEY_PLACES = ("signing_key", "next_signing_key", "vault_key", "next_vault_key")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _PATHS = (
@@ -115,6 +115,8 @@ class Settings(BaseModel):
             checkpoints; never the log's.
         witness_passphrase: of that file.
         witness_name: what the hub calls itself as a witness, a URL without scheme; never changed.
+        search_key: at least 32 random bytes, under which business keys are hashed to be searched by; without
+            it they are not kept.
         witnessed_logs: whose checkpoints it cosigns (logs/v0).
         vault_key: the master key under which the vault's data keys are wrapped: an encrypted file, or the URI
             of an AES key in a token.
@@ -166,6 +168,7 @@ class Settings(BaseModel):
     witness_policy: Path | None = None
     witness_key: Path | None = None
     witness_passphrase: Secret | None = None
+    search_key: Secret | None = None
     witness_name: str | None = None
     witnessed_logs: Path | None = None
     vault_key: KeyPlace
@@ -253,7 +256,11 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
         for name in Settings.model_fields.keys() - {*_SECRETS, *_OPTIONAL_SECRETS}
         if (key := f"{_PREFIX}{name.upper()}") in environment
     }
-    optional = [name for name, opened in _OPTIONAL_SECRETS.items() if values.get(opened) is not None]
+    optional = [
+        name
+        for name, opened in _OPTIONAL_SECRETS.items()
+        if values.get(opened) is not None or (name == opened and environment.get(f"{_PREFIX}{name.upper()}"))
+    ]
     values |= {name: _secret(name, values.get(name), folder, environment) for name in (*_SECRETS, *optional)}
     try:
         values |= _places(values)

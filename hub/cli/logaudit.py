@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +10,9 @@ import typer
 
 from hub.cli import AsJson, print_json
 from hub.cli.administration import Config, beside_hub
+from hub.cli.progress import portions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from hub.messagelog import AuditReport
 
 
@@ -50,7 +48,7 @@ def audit(
             for path in checkpoint or ()
         ]
         kept += [copy.claim] if copy else []
-        with _progress(is_quiet=as_json) as told:
+        with portions("entries", is_quiet=as_json) as told:
             report = hub.log.audit().run(kept=kept, mirror=copy, progress=told)
         hub.audit_notes.write(report, hub.pipeline.clock.now())
     if as_json:
@@ -58,17 +56,6 @@ def audit(
     else:
         _tell(report)
     raise typer.Exit(0 if report.holds else 1)
-
-
-@contextmanager
-def _progress(*, is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("entries"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=is_quiet) as progress:
-        task = progress.add_task("entries", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _tell(report: AuditReport) -> None:

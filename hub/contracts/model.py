@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
     from hub.contracts.payloads import JsonObject, JsonValue
+    from hub.contracts.promotion import BusinessKey, Promotion, Side
     from hub.contracts.retention import Retention
     from hub.identifiers import ContractId
 
@@ -64,6 +65,7 @@ class Contract:
 
     Args:
         retention: how long the hub keeps messages under it; None leaves that to the hub's settings.
+        promoted: the business keys its messages are found by.
     """
 
     id: ContractId
@@ -73,6 +75,23 @@ class Contract:
     request: tuple[Part, ...]
     response: tuple[Part, ...]
     retention: Retention | None = None
+    promoted: tuple[Promotion, ...] = ()
+
+    def promote(self, side: Side, documents: Mapping[str, JsonValue]) -> tuple[BusinessKey, ...]:
+        """Return the business keys of a request or an answer.
+
+        Args:
+            side: which of the two.
+            documents: its JSON parts, read, by file name.
+        """
+        return tuple(
+            dict.fromkeys(
+                key
+                for promotion in self.promoted
+                if promotion.side is side and promotion.file_name in documents
+                for key in promotion.find(documents[promotion.file_name])
+            )
+        )
 
     def check_request(
         self, parts: Mapping[str, bytes], media_types: Mapping[str, str] | None = None

@@ -9,6 +9,7 @@ Source: contracts/README.md; JSON Schema 2020-12.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, Never
 
 import jsonschema
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hub.contracts.formats import FORMATS
 from hub.contracts.model import Contract, DataClass, Part, find_violations
 from hub.contracts.payloads import JsonValue, PayloadSyntaxError, parse_json
+from hub.contracts.promotion import KEY_NAME, LONGEST_VALUE, POINTER, KeyKind, Promotion, Side
 from hub.contracts.retention import Retention, RetentionPeriod
 from hub.contracts.violations import pointer_of
 from hub.errors import ContractError, Language
@@ -54,6 +56,14 @@ class _RetentionRow(BaseModel):
     basis: str = Field(min_length=1)
 
 
+class _PromotedRow(BaseModel):
+    model_config = _STRICT
+    name: str = Field(pattern=f"^{KEY_NAME.pattern}$")
+    where: Side
+    pointer: str = Field(pattern=f"^{POINTER.pattern}$")
+    kind: KeyKind
+
+
 class _ContractRow(BaseModel):
     model_config = _STRICT
     id: str
@@ -63,6 +73,7 @@ class _ContractRow(BaseModel):
     request: tuple[_PartRow, ...]
     response: tuple[_PartRow, ...] = Field(min_length=1)
     retention: _RetentionRow | None = None
+    promoted: tuple[_PromotedRow, ...] = ()
 
 
 class _CounterExample(BaseModel):
@@ -86,6 +97,7 @@ def load_contracts(folder: Path) -> Mapping[ContractId, Contract]:
     if not files:
         _refuse(folder, "holds no contract")
     contracts = [_load_contract(file) for file in files]
+    _require_one_kind(folder, contracts)
     return {contract.id: contract for contract in contracts}
 
 
@@ -106,8 +118,27 @@ def _load_contract(file: Path) -> Contract:
         response=_load_parts(file, row.response),
         retention=_load_retention(file, row),
     )
+    promoted = tuple(_load_promotion(file, contract, each) for each in row.promoted)
+    contract = replace(contract, promoted=promoted)
     _prove(contract, file.parent / "examples")
     return contract
+
+
+def _load_promotion(file: Path, contract: Contract, row: _PromotedRow) -> Promotion:
+    parts = contract.request if row.where is Side.REQUEST else contract.response
+    documents = [part.file_name for part in parts if part.schema is not None]
+    if len(documents) != 1:
+        _refuse(file, f"promotes {row.name} from the {row.where}, which has not exactly one JSON part")
+    return Promotion(row.name, row.where, documents[0], row.pointer, row.kind)
+
+
+def _require_one_kind(folder: Path, contracts: list[Contract]) -> None:
+    """Who searches gives a name and a value; the name alone must say how it is compared."""
+    kinds: dict[str, KeyKind] = {}
+    for contract in contracts:
+        for each in contract.promoted:
+            if kinds.setdefault(each.name, each.kind) is not each.kind:
+                _refuse(folder, f"{contract.id} promotes {each.name} as another kind than other contracts")
 
 
 def _load_retention(file: Path, row: _ContractRow) -> Retention | None:
@@ -173,6 +204,19 @@ def _prove(contract: Contract, examples: Path) -> None:
                 _prove_accepted(part, file)
             for file in bad:
                 _prove_refused(part, file)
+    for each in contract.promoted:
+        _prove_promoted(each, examples)
+
+
+def _prove_promoted(promotion: Promotion, examples: Path) -> None:
+    """Refuse a key that no example has, or whose values cannot be compared."""
+    side = "request" if promotion.side is Side.REQUEST else "response"
+    files = sorted(examples.glob(f"{side}*.json"))
+    values = [key.normalised() for file in files for key in promotion.find(_read_json(file))]
+    if not values:
+        _refuse(examples, f"no example has the promoted key {promotion.name} at {promotion.pointer}")
+    if any(not 0 < len(value) <= LONGEST_VALUE for value in values):
+        _refuse(examples, f"a value of the promoted key {promotion.name} is empty or too long")
 
 
 def _prove_accepted(part: Part, file: Path) -> None:

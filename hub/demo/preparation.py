@@ -124,10 +124,15 @@ def passphrase_of(folder: DemoFolder) -> str:
     """Return the passphrase of all the demonstration's keys, made at the first call."""
     file = folder.path / "passphrase"
     if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_urlsafe(32))
+        _write_secret(file)
     return file.read_text(encoding="ascii")
+
+
+def _write_secret(file: Path) -> None:
+    """Write a new secret that only its owner may read."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        stream.write(secrets.token_urlsafe(32))
 
 
 def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
@@ -141,6 +146,7 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
     generate_log_key(folder.path / "data" / "log.key.pem", passphrase.encode("ascii"))
     secret = Secret("the demonstration", passphrase)
     generate_wrapping_key(folder.path / "data" / "vault.key.pem", secret)
+    _write_secret(folder.path / "data" / "search.key")
     _write_registry(folder, ports)
     _write_yaml(folder.hub_config, _hub_settings(pki, ports))
     fund_token, caseworker, auditor = _issue_tokens(folder)
@@ -167,6 +173,7 @@ def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:
         "log_key": "data/log.key.pem",
         "log_origin": LOG_ORIGIN,
         "vault_key": "data/vault.key.pem",
+        "search_key": "file:data/search.key",
         "trust_list": str(pki.trust_list.resolve()),
         "trust_list_signer": str(pki.trust_list_signer.resolve()),
         "contracts": str(PROJECT / "contracts"),

@@ -184,6 +184,8 @@ def _prove(prepared: Prepared, request_id: str) -> list[dict[str, Any]]:
         hub, "GET", f"/api/v1/messages?conversation={request_id}"
     ).json()
     proofs = call_hub(hub, "GET", f"/api/v1/log/proofs/{request_id}").json()
+    # The latest comes first; the story is told as it happened.
+    exchanges.reverse()
     (out / "log-proofs.json").write_text(json.dumps(proofs, indent=2), encoding="utf-8")
     for proof in proofs:
         entry = f"/log/entries/{proof['index']}"

@@ -11,9 +11,15 @@ from hub.exchange.own import OwnCourier, OwnService
 from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
+from hub.exchange.reading_routes import reading_routes
+from hub.exchange.readings import Reading, Readings, What
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
+from hub.exchange.reindexing import Reindexed, Reindexer
 from hub.exchange.revocation import AnswerName, Belief, RevocationAnswers
 from hub.exchange.routes import exchange_routes
+from hub.exchange.search_store import forget_keys
+from hub.exchange.searching import Found, Search
+from hub.exchange.searchkeys import SearchKeys
 
 __all__ = [
     "CERTIFICATES_PURPOSE",
@@ -25,6 +31,7 @@ __all__ = [
     "Courier",
     "ExchangeRecord",
     "ExchangeState",
+    "Found",
     "HeldMessages",
     "HttpCourier",
     "Interruptions",
@@ -33,9 +40,18 @@ __all__ = [
     "OwnCourier",
     "OwnService",
     "Pipeline",
+    "Reading",
+    "Readings",
     "Recorder",
     "RegistrationService",
+    "Reindexed",
+    "Reindexer",
     "RevocationAnswers",
+    "Search",
+    "SearchKeys",
+    "What",
     "WithdrawalService",
     "exchange_routes",
+    "forget_keys",
+    "reading_routes",
 ]

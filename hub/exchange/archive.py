@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from hub.errors import ExchangeError
 from hub.exchange import store
+from hub.exchange.search_store import find_one, find_page
+from hub.exchange.searching import Found, Search, merge, plan, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from hub.exchange.model import ExchangeRecord
+    from hub.exchange.searchkeys import SearchKeys, StoredKey
     from hub.identifiers import MessageId, SubsystemId
     from hub.vault import Vault
 
@@ -25,6 +28,7 @@ class Archive:
 
     engine: Engine
     vault: Vault
+    search_keys: SearchKeys | None = None
 
     def exchange(self, message_id: MessageId) -> ExchangeRecord:
         """Return the exchange of a message.
@@ -49,8 +53,33 @@ class Archive:
 
     def latest(self, most: int, *, party: SubsystemId | None = None) -> Sequence[ExchangeRecord]:
         """Return the exchanges that arrived last, the latest first; only those of `party` if one is given."""
+        return self.search(Search(most=most, party=party)).records
+
+    def search(self, search: Search) -> Found:
+        """Return a page of what is looked for.
+
+        Raises:
+            ExchangeError: `search_invalid`: a cursor or a key's name is not one; `search_unavailable`: a
+                business key is looked for, and the hub has no search key.
+        """
+        keys = self._stored_keys(search)
+        window = window_of(search)
         with self.engine.connect() as connection:
-            return store.list_latest(connection, most, party)
+            if search.message_id is not None:
+                one = find_one(connection, search, keys, window)
+                return Found(() if one is None else (one,), None)
+            walks = [
+                find_page(connection, walk, keys, window, search.most + 1)
+                for walk in plan(search, by_key=bool(keys))
+            ]
+        return merge(walks, search.most)
+
+    def _stored_keys(self, search: Search) -> tuple[StoredKey, ...]:
+        if not search.keys:
+            return ()
+        if self.search_keys is None:
+            raise ExchangeError("exchange.search_unavailable", "no search_key is set")
+        return self.search_keys.look_for(search.keys)
 
     def container(self, sha256: str) -> bytes:
         """Return a kept container by its digest.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hub.contracts import Contract
+    from hub.contracts import BusinessKey, Contract
     from hub.envelope import Envelope, Signature
     from hub.identifiers import MessageId, ServiceId, SubsystemId
     from hub.registry import AccessRight, Service
@@ -69,9 +69,10 @@ class Authorised(Identified):
 
 @dataclass(frozen=True, kw_only=True)
 class Checked(Authorised):
-    """The request keeps to its contract."""
+    """The request keeps to its contract, which says by what it shall be found."""
 
     contract: Contract
+    request_keys: tuple[BusinessKey, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,7 @@ class Answered(Delivered):
 
     answer: Envelope
     answer_signature: Signature
+    answer_keys: tuple[BusinessKey, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

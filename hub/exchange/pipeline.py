@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from hub.clock import day_in_china
+from hub.contracts import Side
 from hub.envelope import Kind, Limits, open_envelope, read_fault, require_binding, verify_signature
 from hub.errors import EnvelopeError, ExchangeError, HubError, RegistryError, TrustError
 from hub.exchange.model import (
@@ -174,8 +175,9 @@ class Pipeline:
             raise ExchangeError(
                 "exchange.contract_mismatch", f"{stage.service.contract} is not published here"
             )
-        contract.check_request(stage.request.payloads, _media_types(stage.request.header))
-        return advance(stage, Checked, contract=contract)
+        documents = contract.check_request(stage.request.payloads, _media_types(stage.request.header))
+        keys = contract.promote(Side.REQUEST, documents)
+        return advance(stage, Checked, contract=contract, request_keys=keys)
 
     async def deliver(self, stage: Accepted) -> Delivered:
         """Hand the request, unchanged, to the gateway that answers it."""
@@ -216,8 +218,8 @@ class Pipeline:
 
     def check_answer(self, stage: Answered) -> Answered:
         """Hold the answer to its contract."""
-        stage.contract.check_response(stage.answer.payloads, _media_types(stage.answer.header))
-        return stage
+        documents = stage.contract.check_response(stage.answer.payloads, _media_types(stage.answer.header))
+        return replace(stage, answer_keys=stage.contract.promote(Side.ANSWER, documents))
 
     async def _identify(self, signature: Signature, header: Header, at: datetime) -> ValidatedPath:
         path = self.validator.known(signature.chain, use=Use.ENVELOPE, at=at)

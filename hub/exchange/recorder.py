@@ -41,18 +41,23 @@ from hub.exchange.model import (
     Outcome,
     advance,
 )
+from hub.exchange.search_store import keep_keys
+from hub.exchange.searchkeys import purpose_keys
 from hub.findings import logged
 from hub.tlog import Entry, EntryEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from hub.clock import Clock
+    from hub.contracts import BusinessKey
     from hub.database import Writer
     from hub.envelope import Envelope, Party
     from hub.exchange.interruptions import Interruptions
+    from hub.exchange.searchkeys import SearchKeys, StoredKey
     from hub.messagelog import EvidenceRecords, MessageLog
     from hub.tlog import LogPosition
     from hub.vault import Vault
@@ -73,6 +78,7 @@ class Recorder:
     party: Party
     clock: Clock
     interruptions: Interruptions
+    search_keys: SearchKeys | None = None
 
     async def accept(self, stage: Checked) -> Accepted:
         """Log a request before it is delivered, and sign the receipt that goes with it.
@@ -93,6 +99,7 @@ class Recorder:
 
     async def conclude(self, stage: Answered) -> Concluded:
         """Log the answer, keep it, and sign the final receipt."""
+        keys = self._search_keys(stage.answer_keys)
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
@@ -101,6 +108,7 @@ class Recorder:
                 stage.request, ReceiptStatus.PROCESSED, position, now, answer=stage.answer
             )
             self._keep(connection, stage, stage.answer, receipt)
+            keep_keys(connection, stage.request.header.id, keys)
             store.conclude(
                 connection,
                 stage.request.header.id,
@@ -178,6 +186,12 @@ class Recorder:
         # A second try may have come further, so that its contract says how long it is kept.
         if is_first or isinstance(stage, Checked):
             self._keep(connection, stage, stage.request)
+            agreed = stage.request_keys if isinstance(stage, Checked) else ()
+            keys = self._search_keys((*purpose_keys(stage.request.header), *agreed))
+            keep_keys(connection, stage.request.header.id, keys)
+
+    def _search_keys(self, keys: Iterable[BusinessKey]) -> tuple[StoredKey, ...]:
+        return self.search_keys.store(keys) if self.search_keys is not None else ()
 
     def _keep(self, connection: Connection, stage: Identified, *envelopes: Envelope) -> None:
         agreed = stage.contract.retention if isinstance(stage, Checked) else None

@@ -9,39 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from hub.accounts import Principal, Role
-from hub.clock import Clock, format_instant
+from hub.clock import Clock
 from hub.envelope import CONTAINER_MEDIA_TYPE, open_envelope
 from hub.errors import ExchangeError, error_kinds
 from hub.exchange.archive import Archive
 from hub.exchange.delivery import RECEIPT_HEADER
 from hub.exchange.model import ExchangeRecord
 from hub.exchange.pipeline import Pipeline
-from hub.identifiers import MessageId, is_message_id
+from hub.exchange.readings import Readings, What
+from hub.exchange.search_routes import add_search
+from hub.exchange.views import ExchangeView, may_see, read_message_id, view_exchange
 from hub.messagelog import MessageLog
 from hub.problems import require, status_of
 from hub.tlog import LoggedEntry
-
-
-class ExchangeView(BaseModel):
-    """One exchange as callers see it: no content, only ids, digests and state."""
-
-    id: str
-    conversation: str
-    sender: str
-    recipient: str
-    service: str
-    state: str
-    code: str | None
-    received_at: str
-    concluded_at: str | None
-    attempts: int
-    request_sha256: str
-    answer_sha256: str | None
-    receipt_sha256: str | None
 
 
 class ProofView(BaseModel):
@@ -64,20 +48,23 @@ class _Parts:
     archive: Archive
     log: MessageLog
     clock: Clock
+    readings: Readings
 
 
-def exchange_routes(
+def exchange_routes(  # noqa: PLR0913 (its dependencies)
     *,
     pipeline: Pipeline,
     archive: Archive,
     log: MessageLog,
     clock: Clock,
+    readings: Readings,
     authenticate: Callable[..., Principal],
 ) -> APIRouter:
     """Return the routes of the exchange."""
     router = APIRouter(tags=["exchange"])
-    parts = _Parts(pipeline, archive, log, clock)
+    parts = _Parts(pipeline, archive, log, clock, readings)
     _add_messages(router, parts)
+    add_search(router, archive, readings, clock, authenticate)
     _add_records(router, parts, authenticate)
     _add_log(router, parts, authenticate)
     return router
@@ -113,23 +100,10 @@ def _add_messages(router: APIRouter, parts: _Parts) -> None:
 def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
     Caller = Annotated[Principal, Depends(authenticate)]  # noqa: N806 - it is a type
 
-    @router.get("/api/v1/messages")
-    def list_messages(
-        caller: Caller,
-        conversation: Annotated[str | None, Query()] = None,
-        most: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> list[ExchangeView]:
-        """List a conversation's exchanges, or the latest; most callers see only their subsystem's."""
-        if conversation is not None:
-            records = parts.archive.conversation(_message_id(conversation))
-        else:
-            records = parts.archive.latest(most, party=None if _sees_all(caller) else caller.subsystem)
-        return [_view(record) for record in records if _may_see(caller, record)]
-
     @router.get("/api/v1/messages/{message_id}")
     def show_message(message_id: str, caller: Caller) -> ExchangeView:
         """Show where one exchange stands."""
-        return _view(_visible(parts, caller, message_id))
+        return view_exchange(_visible(parts, caller, message_id))
 
     @router.get("/api/v1/messages/{message_id}/{part}", response_class=Response)
     def read_container(message_id: str, part: str, caller: Caller) -> Response:
@@ -148,7 +122,9 @@ def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., P
             part == "receipt" or is_party or Role.AUDITOR in caller.roles,
             "content is for auditors and the two parties",
         )
-        return Response(parts.archive.container(digest), media_type=CONTAINER_MEDIA_TYPE)
+        container = parts.archive.container(digest)
+        parts.readings.record(caller, What.CONTAINER, [record.message_id], at=parts.clock.now(), detail=part)
+        return Response(container, media_type=CONTAINER_MEDIA_TYPE)
 
 
 def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
@@ -197,42 +173,9 @@ def _status_of_code(code: str) -> int:
     return 502 if kind is None else status_of(code, kind.culprit)
 
 
-def _message_id(text: str) -> MessageId:
-    if not is_message_id(text):
-        raise ExchangeError("exchange.message_unknown", "not a message id")
-    return MessageId(text)
-
-
 def _visible(parts: _Parts, caller: Principal, message_id: str) -> ExchangeRecord:
-    record = parts.archive.exchange(_message_id(message_id))
-    if not _may_see(caller, record):
+    record = parts.archive.exchange(read_message_id(message_id))
+    if not may_see(caller, record):
         # Who may not see it learns no more than that it is not there for them.
         raise ExchangeError("exchange.message_unknown", message_id)
     return record
-
-
-def _may_see(caller: Principal, record: ExchangeRecord) -> bool:
-    is_party = caller.subsystem in {record.sender, record.recipient}
-    return is_party or _sees_all(caller)
-
-
-def _sees_all(caller: Principal) -> bool:
-    return bool({Role.AUDITOR, Role.OPERATOR} & caller.roles)
-
-
-def _view(record: ExchangeRecord) -> ExchangeView:
-    return ExchangeView(
-        id=record.message_id,
-        conversation=record.conversation,
-        sender=record.sender,
-        recipient=record.recipient,
-        service=record.service,
-        state=record.state.value,
-        code=record.code,
-        received_at=format_instant(record.received_at),
-        concluded_at=format_instant(record.concluded_at) if record.concluded_at else None,
-        attempts=record.attempts,
-        request_sha256=record.request_sha256,
-        answer_sha256=record.answer_sha256,
-        receipt_sha256=record.receipt_sha256,
-    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exchanges; the only module that touches their table.
+"""Exchanges; only this module and `search_store` touch their table.
 
 A row holds the present state; the containers are in the vault, and the history is the message log.
 """
@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    func,
     insert,
     select,
     text,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from hub.envelope import Envelope
 
-_exchanges = Table(
+exchanges = Table(
     "exchanges",
     metadata,
     Column("message_id", String(36), primary_key=True),
@@ -55,35 +56,47 @@ _exchanges = Table(
     Column("request_sha256", String(64), nullable=False),
     Column("answer_sha256", String(64)),
     Column("receipt_sha256", String(64)),
-    Index("exchanges_by_conversation", "conversation"),
-    Index("exchanges_by_arrival", "received_at"),
+    # One for each walk of hub.exchange.searching; all end in the order of arrival.
+    Index("exchanges_by_arrival", "received_at", "message_id"),
+    Index("exchanges_by_conversation", "conversation", "received_at", "message_id"),
+    Index("exchanges_by_sender", "sender", "received_at", "message_id"),
+    Index("exchanges_by_sender_and_service", "sender", "service", "received_at", "message_id"),
+    Index("exchanges_by_recipient", "recipient", "received_at", "message_id"),
+    Index("exchanges_by_service", "service", "received_at", "message_id"),
+)
+_IS_UNPROCESSED = text("state <> 'processed'")
+Index(
+    "exchanges_unprocessed",
+    exchanges.c.state,
+    exchanges.c.received_at,
+    exchanges.c.message_id,
+    sqlite_where=_IS_UNPROCESSED,
+    postgresql_where=_IS_UNPROCESSED,
 )
 # In these words, not with a parameter: SQLite must see that the index holds what is asked for.
 _IS_IN_PROGRESS = text("state = 'in_progress'")
 Index(
     "exchanges_in_progress",
-    _exchanges.c.worker,
+    exchanges.c.worker,
     sqlite_where=_IS_IN_PROGRESS,
     postgresql_where=_IS_IN_PROGRESS,
 )
 
 # The statements every message needs are built once; building them anew took longer than running them.
-_FIND = select(_exchanges).where(_exchanges.c.message_id == bindparam("wanted"))
-_BEGIN = insert(_exchanges)
-_CONCLUDE = update(_exchanges).where(
-    _exchanges.c.message_id == bindparam("concluded"),
-    _exchanges.c.state == ExchangeState.IN_PROGRESS.value,
-    _exchanges.c.worker == bindparam("by"),
-)
-_IN_PROGRESS = select(_exchanges.c.message_id, _exchanges.c.attempts, _exchanges.c.worker).where(
-    _IS_IN_PROGRESS
+_FIND = select(exchanges).where(exchanges.c.message_id == bindparam("wanted"))
+_BEGIN = insert(exchanges)
+_CONCLUDE = update(exchanges).where(
+    exchanges.c.message_id == bindparam("concluded"),
+    exchanges.c.state == ExchangeState.IN_PROGRESS.value,
+    exchanges.c.worker == bindparam("by"),
 )
 _SOME = (
-    select(_exchanges)
-    .where(_exchanges.c.message_id > bindparam("after"))
-    .order_by(_exchanges.c.message_id)
+    select(exchanges)
+    .where(exchanges.c.message_id > bindparam("after"))
+    .order_by(exchanges.c.message_id)
     .limit(500)
 )
+_IN_PROGRESS = select(exchanges.c.message_id, exchanges.c.attempts, exchanges.c.worker).where(_IS_IN_PROGRESS)
 
 
 class Try(NamedTuple):
@@ -128,8 +141,8 @@ def begin(connection: Connection, request: Envelope, received_at: datetime, work
     if known.state is ExchangeState.IN_PROGRESS:
         raise ExchangeError("exchange.in_progress", header.id)
     connection.execute(
-        update(_exchanges)
-        .where(_exchanges.c.message_id == header.id)
+        update(exchanges)
+        .where(exchanges.c.message_id == header.id)
         .values(
             state=ExchangeState.IN_PROGRESS.value,
             code=None,
@@ -184,11 +197,11 @@ def list_in_progress(connection: Connection) -> list[Try]:
 def release(connection: Connection, given_up: Try) -> int:
     """Let a message be tried again; return 0 when this try of it had ended."""
     result = connection.execute(
-        update(_exchanges)
+        update(exchanges)
         .where(
-            _exchanges.c.message_id == given_up.message_id,
-            _exchanges.c.attempts == given_up.attempts,
-            _exchanges.c.state == ExchangeState.IN_PROGRESS.value,
+            exchanges.c.message_id == given_up.message_id,
+            exchanges.c.attempts == given_up.attempts,
+            exchanges.c.state == ExchangeState.IN_PROGRESS.value,
         )
         .values(state=ExchangeState.REFUSED.value, code="exchange.internal")
     )
@@ -198,25 +211,22 @@ def release(connection: Connection, given_up: Try) -> int:
 def find(connection: Connection, message_id: MessageId) -> ExchangeRecord | None:
     """Return the exchange of a message."""
     row = connection.execute(_FIND, {"wanted": message_id}).first()
-    return None if row is None else _record(row)
+    return None if row is None else to_record(row)
 
 
 def find_conversation(connection: Connection, conversation: MessageId) -> Sequence[ExchangeRecord]:
     """Return the exchanges of a conversation in the order of their arrival."""
     rows = connection.execute(
-        select(_exchanges)
-        .where(_exchanges.c.conversation == conversation)
-        .order_by(_exchanges.c.received_at, _exchanges.c.message_id)
+        select(exchanges)
+        .where(exchanges.c.conversation == conversation)
+        .order_by(exchanges.c.received_at, exchanges.c.message_id)
     )
-    return [_record(row) for row in rows]
+    return [to_record(row) for row in rows]
 
 
-def list_latest(connection: Connection, most: int, party: SubsystemId | None) -> Sequence[ExchangeRecord]:
-    """Return the exchanges that arrived last, the latest first; only those of `party` when one is given."""
-    wanted = select(_exchanges).order_by(_exchanges.c.received_at.desc()).limit(most)
-    if party is not None:
-        wanted = wanted.where((_exchanges.c.sender == party) | (_exchanges.c.recipient == party))
-    return [_record(row) for row in connection.execute(wanted)]
+def count(connection: Connection) -> int:
+    """Return how many exchanges there are."""
+    return connection.execute(select(func.count()).select_from(exchanges)).scalar_one()
 
 
 def all_exchanges(connection: Connection) -> Iterator[ExchangeRecord]:
@@ -224,13 +234,20 @@ def all_exchanges(connection: Connection) -> Iterator[ExchangeRecord]:
     after = ""
     while True:
         rows = connection.execute(_SOME, {"after": after}).all()
-        yield from (_record(row) for row in rows)
+        yield from (to_record(row) for row in rows)
         if not rows:
             return
         after = rows[-1].message_id
 
 
-def _record(row: Row[tuple[object, ...]]) -> ExchangeRecord:
+def list_after(connection: Connection, message_id: str, most: int) -> list[ExchangeRecord]:
+    """Return exchanges in the order of their ids, from behind one on."""
+    wanted = select(exchanges).where(exchanges.c.message_id > message_id)
+    return [to_record(row) for row in connection.execute(wanted.order_by(exchanges.c.message_id).limit(most))]
+
+
+def to_record(row: Row[tuple[object, ...]]) -> ExchangeRecord:
+    """Read a row."""
     fields = row._mapping  # noqa: SLF001 - SQLAlchemy's documented accessor
     concluded_at = fields["concluded_at"]
     return ExchangeRecord(

@@ -58,6 +58,7 @@ FAILURE = {"code": "exchange.internal", "detail": ""}
 # Route, the path to try, the body, and who may.
 DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
     ("GET", "/api/v1/messages", "/api/v1/messages", None, ANYBODY),
+    ("GET", "/api/v1/readings", "/api/v1/readings", None, {Role.AUDITOR}),
     ("GET", "/api/v1/messages/{message_id}", f"/api/v1/messages/{ID}", None, ANYBODY),
     (
         "GET",
