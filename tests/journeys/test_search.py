@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["second"]
 
-HOLDER = "510107197909044163"
-
 
 def found(world: World, query: str, headers: dict[str, str]) -> list[str]:
     response = world.http.get(f"{world.url}/api/v1/messages?{query}", headers=headers)
@@ -118,15 +116,16 @@ def test_container_reads_are_on_record(world: World) -> None:
 def test_a_proof_is_found_by_holder_certificate_and_employer_and_the_database_holds_none_of_them(
     bureaus: Bureaus, second: Issued
 ) -> None:
+    holder = second.data["persons"][0]["person_id"]
     certificate = second.data["proof_number"]
     employer = second.data["employer"]["uscc"]
-    for key in (f"holder:{HOLDER}", f"certificate:{certificate}", f"employer:{employer}"):
+    for key in (f"holder:{holder}", f"certificate:{certificate}", f"employer:{employer}"):
         rows = bureaus.get(f"/api/v1/messages?key={key}&service={PROOF}", bureaus.auditor).json()
         assert second.id in {row["id"] for row in rows}, key
     database = bureaus.world.hub.engine.url.database
     with closing(sqlite3.connect(str(database))) as opened:
         dump = "\n".join(opened.iterdump())
-    for value in (HOLDER, certificate):
+    for value in (holder, certificate):
         assert value not in dump
         assert value.encode().hex().upper() not in dump.upper()
 
