@@ -90,12 +90,6 @@ _CONCLUDE = update(exchanges).where(
     exchanges.c.state == ExchangeState.IN_PROGRESS.value,
     exchanges.c.worker == bindparam("by"),
 )
-_SOME = (
-    select(exchanges)
-    .where(exchanges.c.message_id > bindparam("after"))
-    .order_by(exchanges.c.message_id)
-    .limit(500)
-)
 _IN_PROGRESS = select(exchanges.c.message_id, exchanges.c.attempts, exchanges.c.worker).where(_IS_IN_PROGRESS)
 
 
@@ -232,12 +226,9 @@ def count(connection: Connection) -> int:
 def all_exchanges(connection: Connection) -> Iterator[ExchangeRecord]:
     """Return every exchange there is, in the order of the message ids, some hundred at a time."""
     after = ""
-    while True:
-        rows = connection.execute(_SOME, {"after": after}).all()
-        yield from (to_record(row) for row in rows)
-        if not rows:
-            return
-        after = rows[-1].message_id
+    while some := list_after(connection, after, 500):
+        yield from some
+        after = some[-1].message_id
 
 
 def list_after(connection: Connection, message_id: str, most: int) -> list[ExchangeRecord]:
