@@ -50,7 +50,7 @@ from hub.exchange import (
     SearchKeys,
     WithdrawalService,
     exchange_routes,
-    reading_routes,
+    readings_routes,
 )
 from hub.identifiers import MemberId, ServiceId, SubsystemId
 from hub.keystore import KeyFolder, key_routes
@@ -527,7 +527,7 @@ def build_app(hub: Hub) -> FastAPI:
             authenticate=authenticate,
         )
     )
-    app.include_router(reading_routes(hub.readings, authenticate))
+    app.include_router(readings_routes(hub.readings, authenticate))
     app.include_router(explanation_routes(hub.pipeline.validator, hub.pipeline.clock, authenticate))
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
     app.include_router(registry_routes(hub.registry, authenticate))

@@ -11,7 +11,7 @@ from hub.exchange.own import OwnCourier, OwnService
 from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
-from hub.exchange.reading_routes import reading_routes
+from hub.exchange.reading_routes import readings_routes
 from hub.exchange.readings import Reading, Readings, What
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
 from hub.exchange.reindexing import Reindexed, Reindexer
@@ -53,5 +53,5 @@ __all__ = [
     "WithdrawalService",
     "exchange_routes",
     "forget_keys",
-    "reading_routes",
+    "readings_routes",
 ]

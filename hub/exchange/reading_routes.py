@@ -27,7 +27,7 @@ class ReadingView(BaseModel):
     message_id: str | None
 
 
-def reading_routes(readings: Readings, authenticate: Callable[..., Principal]) -> APIRouter:
+def readings_routes(readings: Readings, authenticate: Callable[..., Principal]) -> APIRouter:
     """Make the route `/api/v1/readings`."""
     router = APIRouter(tags=["exchange"])
 
