@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,11 +25,13 @@ from hub.tlog import (
     SignedCheckpoint,
     Span,
     TrustPolicy,
+    inclusion_spans,
     leaf_hash,
+    prove,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -39,9 +42,18 @@ FRESH_SECONDS = 5.0
 """Asked by anybody, the log signs no more often than this."""
 
 # Of those that enough witnesses cosigned, though not the right ones.
+_FEW_LOOKED_AT = 4
 _MOST_LOOKED_AT = 1_000
 _MOST_REMEMBERED = 64
 _logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A checkpoint with the cosignatures it has, and whether they make the quorum."""
+
+    signed: SignedCheckpoint
+    is_witnessed: bool
 
 
 class PublishedLog:
@@ -72,7 +84,8 @@ class PublishedLog:
         self._monotonic = monotonic
         self._signing = threading.Lock()
         self._signed_at: float | None = None
-        self._notes: dict[tuple[int, int], SignedCheckpoint] = {}
+        self._remembering = threading.Lock()
+        self._remembered: dict[tuple[int, int], _Shown] = {}
 
     @property
     def policy(self) -> TrustPolicy:
@@ -86,7 +99,7 @@ class PublishedLog:
             LogError: `log.entry_unknown`: none was signed yet.
         """
         with self._engine.connect() as connection:
-            return self._cosigned(connection, store.read_largest(connection))
+            return self._shown(connection, store.read_largest(connection)).signed
 
     def checkpoint_of(self, size: int) -> SignedCheckpoint:
         """Return the signed checkpoint of exactly this size, with the cosignatures it has by now.
@@ -95,7 +108,7 @@ class PublishedLog:
             LogError: `log.entry_unknown`: none was signed at that size.
         """
         with self._engine.connect() as connection:
-            return self._cosigned(connection, size)
+            return self._shown(connection, size).signed
 
     def fresh_checkpoint(self) -> SignedCheckpoint:
         """Return a checkpoint over all that was durable some seconds ago, with the cosignatures it has.
@@ -151,15 +164,15 @@ class PublishedLog:
         Raises:
             LogError: `log.entry_unknown`: there is no such entry, or no checkpoint covers it yet.
         """
-        if checkpoint is None:
-            with self._engine.connect() as connection:
+        with self._engine.connect() as connection:
+            if checkpoint is None:
                 self._require_signed(connection, index + 1)
                 checkpoint = self._witnessed(connection, index + 1)
-                if checkpoint is None:
-                    largest = store.read_largest(connection)
-                    checkpoint = self._cosigned(connection, largest)
-        path = self._log.inclusion_proof(index, checkpoint.checkpoint.size)
-        return ProofFile(index, path, checkpoint.note)
+            if checkpoint is None:
+                checkpoint = self._shown(connection, store.read_largest(connection)).signed
+            spans = inclusion_spans(index, checkpoint.checkpoint.size)
+            hashes = store.read_hashes(connection, (each for span in spans for each in span.subtrees()))
+        return ProofFile(index, prove(spans, hashes.__getitem__), checkpoint.note)
 
     def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
         """Prove that the tree of `new` entries starts with that of `old`.
@@ -190,45 +203,53 @@ class PublishedLog:
         if self._policy.quorum == NO_WITNESS:
             return None
         fewest = self._policy.fewest_cosigners()
-        for size in cosignatures.read_cosigned_sizes(connection, least, fewest=fewest, most=_MOST_LOOKED_AT):
-            signed = self._cosigned(connection, size)
-            if self._is_witnessed(signed):
-                return signed
+        # Nearly always it is among the first few.
+        for most in (_FEW_LOOKED_AT, _MOST_LOOKED_AT):
+            sizes = cosignatures.read_cosigned_sizes(connection, least, fewest=fewest, most=most)
+            for size in sizes:
+                shown = self._shown(connection, size)
+                if shown.is_witnessed:
+                    return shown.signed
+            if len(sizes) < most:
+                return None
         return None
 
-    def _is_witnessed(self, signed: SignedCheckpoint) -> bool:
-        names = {(each.key.name, each.key.key_id): each.name for each in self._policy.witnesses}
-        lines = Note.decode(signed.note).signatures
-        # Nothing but lines that hold is put below a note here.
-        return self._policy.is_met_by({names.get((each.name, each.key_id), "") for each in lines})
-
-    def _cosigned(self, connection: Connection, size: int) -> SignedCheckpoint:
+    def _shown(self, connection: Connection, size: int) -> _Shown:
         lines = cosignatures.read_lines(connection, size)
         # Lines are only added, so their number tells what was seen of them.
         seen = (size, len(lines))
-        if seen in self._notes:
-            return self._notes[seen]
+        with self._remembering:
+            if seen in self._remembered:
+                return self._remembered[seen]
         note = store.read_note(connection, size)
         if note is None:
             raise LogError("log.entry_unknown", f"no checkpoint of {size} entries was signed")
-        text = Note.decode(note).text
-        known = [each.key for each in self._policy.witnesses]
-        holding = "".join(line for line in lines if _holds(text, line, known))
+        shown = self._show(note, lines)
+        with self._remembering:
+            while len(self._remembered) >= _MOST_REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[seen] = shown
+        return shown
+
+    def _show(self, note: str, lines: Sequence[str]) -> _Shown:
+        text, names, holding = Note.decode(note).text, set(), ""
+        for line in lines:
+            for witness in self._policy.witnesses:
+                if _holds(text, line, witness.key):
+                    names.add(witness.name)
+                    holding += line
         signed = SignedCheckpoint(Checkpoint.from_text(text), note + holding)
-        while len(self._notes) >= _MOST_REMEMBERED:
-            self._notes.pop(next(iter(self._notes)), None)
-        self._notes[seen] = signed
-        return signed
+        return _Shown(signed, is_witnessed=self._policy.is_met_by(names))
 
     def _require_signed(self, connection: Connection, size: int) -> None:
         if size > store.read_largest(connection):
             raise LogError("log.entry_unknown", "no checkpoint signed by now covers it")
 
 
-def _holds(text: str, line: str, known: list[VerifierKey]) -> bool:
-    """Say whether a kept cosignature holds; one that does not would spoil the note for its readers."""
+def _holds(text: str, line: str, witness: VerifierKey) -> bool:
+    """Say whether a kept cosignature is this witness's; one that does not hold would spoil the whole note."""
     try:
-        return bool(Note.decode(f"{text}\n{line}").verify(known))
+        return bool(Note.decode(f"{text}\n{line}").verify([witness]))
     except LogError as exc:
         _logger.warning("log.cosignature_damaged", code=exc.code, detail=exc.detail)
         return False
