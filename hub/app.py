@@ -96,7 +96,7 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
-from hub.vault import Eraser, Holds, Vault
+from hub.vault import ArchivePlaces, Archiver, Eraser, Holds, S3Access, Vault, VaultUpkeep
 from hub.vault import KeyFolder as DataKeyFolder
 from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
 
@@ -118,7 +118,6 @@ _CERTIFICATES_SECONDS = 2.0
 _CLAIM_SECONDS = 1.0
 _LOOKS_FOR_INTERRUPTED = 5  # One look in so many turns of the claim.
 _OWN_ANSWERS_SECONDS = 20.0
-_VAULT_SECONDS = 10.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -155,6 +154,8 @@ class Hub:
     bundles: EvidenceBundles
     vault: Vault
     eraser: Eraser
+    archiver: Archiver
+    vault_upkeep: VaultUpkeep
     archive: Archive
     readings: Readings
     reindexer: Reindexer | None
@@ -183,6 +184,8 @@ class Hub:
         if self.registry_file is not None:
             self.registry.apply(load_registry_file(self.registry_file), by="registry file")
         self.interruptions.start()
+        self.vault.prepare(self.writer, self.vault_upkeep.retentions)
+        self.eraser.resume()
 
     async def close(self) -> None:
         """Stop writing and give everything back."""
@@ -190,6 +193,7 @@ class Hub:
         self.renewal.stop()
         self.stamper.stop()
         self.witnessing.stop()
+        self.vault_upkeep.stop()
         await asyncio.to_thread(self.portal.close)
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
@@ -216,11 +220,12 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
     trust_lists = _open_trust_lists(settings, TableStore(engine, writer), clock)
-    vault = _open_vault(settings, engine, writer, contracts, clock)
+    vault = _open_vault(settings, engine, clock)
+    signer = NoteSigner(settings.log_origin, log_key)
     log = MessageLog(
         engine,
         writer,
-        NoteSigner(settings.log_origin, log_key),
+        signer,
         settings.log_origin,
         former_keys=[VerifierKey.decode(key) for key in settings.former_log_keys],
         head=settings.head,
@@ -292,6 +297,19 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         archive=archive,
         vault=vault,
         clock=clock,
+    )
+    holds = Holds(engine, writer, vault, HeldMessages(engine, vault), clock)
+    eraser = Eraser(engine, writer, vault, holds, log, clock)
+    archiver = Archiver(
+        engine=engine,
+        writer=writer,
+        vault=vault,
+        evidence=_LogEvidence(log, records),
+        origin=settings.log_origin,
+        signer=signer,
+        verifiers=log.verifiers,
+        clock=clock,
+        work_folder=settings.data_folder / "archiving",
     )
     accounts = Accounts(engine, writer, clock)
     stamps = CheckpointStamps(engine)
@@ -365,13 +383,18 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         desk=desk,
         bundles=bundles,
         vault=vault,
-        eraser=Eraser(
-            engine,
-            writer,
-            vault,
-            Holds(engine, writer, vault, HeldMessages(engine, vault), clock),
-            log,
-            clock,
+        eraser=eraser,
+        archiver=archiver,
+        vault_upkeep=VaultUpkeep(
+            vault=vault,
+            eraser=eraser,
+            archiver=archiver,
+            writer=writer,
+            alarms=alarms,
+            clock=clock,
+            retentions=frozenset(each.retention.period.text for each in contracts.values() if each.retention),
+            archives=settings.archives if settings.archive_when_over else None,
+            erases=settings.erase_when_due,
         ),
         archive=archive,
         readings=Readings(engine, writer),
@@ -414,13 +437,27 @@ def _open_trust_lists(settings: Settings, store: TableStore, clock: Clock) -> Tr
     return TrustListArchive(store, pinned, seeds=read_containers(settings.trust_list), now=clock.now())
 
 
-def _open_vault(
-    settings: Settings,
-    engine: Engine,
-    writer: Writer,
-    contracts: Mapping[ContractId, Contract],
-    clock: Clock,
-) -> Vault:
+@dataclass(frozen=True)
+class _LogEvidence:
+    """What the log contributes to archives."""
+
+    log: MessageLog
+    records: EvidenceRecords
+
+    def checkpoint(self) -> str | None:
+        last = self.log.last_checkpoint()
+        return None if last is None else last.note
+
+    def record_of(self, container_sha256: str) -> bytes | None:
+        try:
+            return self.records.of(container_sha256)
+        except LogError as exc:
+            if exc.code != "log.record_unknown":
+                raise
+            return None
+
+
+def _open_vault(settings: Settings, engine: Engine, clock: Clock) -> Vault:
     masters = [
         open_wrapping_key(place, settings.vault_passphrase, module=settings.token_module)
         for place in (settings.next_vault_key, settings.vault_key)
@@ -428,9 +465,14 @@ def _open_vault(
     ]
     folder = DataKeyFolder(settings.data_keys, masters)
     folder.prepare()
-    vault = Vault(engine, folder, clock, default_retention=settings.default_retention)
-    vault.prepare(writer, {each.retention.period.text for each in contracts.values() if each.retention})
-    return vault
+    access = S3Access(
+        endpoint=settings.archive_endpoint,
+        region=settings.archive_region,
+        access_key=settings.archive_access_key,
+        secret_key=settings.archive_secret_key,
+    )
+    retention = settings.default_retention
+    return Vault(engine, folder, clock, default_retention=retention, places=ArchivePlaces(access))
 
 
 def _open_search_keys(settings: Settings, contracts: Mapping[ContractId, Contract]) -> SearchKeys | None:
@@ -491,13 +533,13 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_keep_claim(hub)),
             asyncio.create_task(_look_after_certificates(hub.upkeep)),
             asyncio.create_task(_keep_own_answers(hub.own_answers)),
-            asyncio.create_task(_follow_vault_keys(hub.vault)),
         ]
         hub.refresher.start()
         # A thread of its own: what waits for an authority must hold up neither the others nor the end.
         threading.Thread(target=hub.stamper.run, name="checkpoint-stamper", daemon=True).start()
         threading.Thread(target=hub.renewal.run, name="evidence-renewal", daemon=True).start()
         hub.witnessing.start()
+        threading.Thread(target=hub.vault_upkeep.run, name="vault-upkeep", daemon=True).start()
         yield
         for task in tasks:
             task.cancel()
@@ -587,17 +629,6 @@ async def _seal_log(hub: Hub) -> None:
         except Exception:
             # The database may be busy or gone for a while; the next turn may succeed.
             _logger.exception("log.not_sealed")
-
-
-async def _follow_vault_keys(vault: Vault) -> None:
-    """Take note of keys that commands and other hub processes made or destroyed."""
-    while True:
-        try:
-            await asyncio.to_thread(vault.refresh)
-        except Exception:
-            # Reading asks the database for every container; only this memory is behind.
-            _logger.exception("vault.not_refreshed")
-        await asyncio.sleep(_VAULT_SECONDS)
 
 
 async def _keep_claim(hub: Hub) -> None:

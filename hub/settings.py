@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 _PREFIX = "HELIOGRAPH_"
 _SECRETS = ("signing_passphrase", "log_passphrase", "vault_passphrase")
 # Asked for only where the setting beside it names what it opens; one that opens itself may be left out.
-_OPTIONAL_SECRETS = {"witness_passphrase": "witness_key", "search_key": "search_key"}
+_OPTIONAL_SECRETS = {
+    "witness_passphrase": "witness_key",
+    "archive_secret_key": "archive_access_key",
+    "search_key": "search_key",
+}
 _KEY_PLACES = ("signing_key", "next_signing_key", "vault_key", "next_vault_key")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
 _PATHS = (
@@ -125,6 +129,13 @@ class Settings(BaseModel):
         vault_keys: folder of the data keys, best away from the database and its backups; `vault-keys` in the
             data folder by default.
         default_retention: how long messages are kept whose contract does not say.
+        archives: where archives go: a path, `file:///...` or `s3://bucket/prefix`; none by default.
+        archive_when_over: whether a month that is over is archived without anybody asking.
+        archive_endpoint: URL of the object store, unless it is Amazon's.
+        archive_region: region of the object store.
+        archive_access_key: the id of the key for the object store.
+        archive_secret_key: that key.
+        erase_when_due: whether what was kept long enough is erased without anybody asking.
         log_origin: the log's name in its checkpoints, a URL without scheme; never changed, but see
             `former_log_keys`.
         former_log_keys: verifier keys of this log under keys or names it no longer has.
@@ -176,6 +187,13 @@ class Settings(BaseModel):
     next_vault_key: KeyPlace | None = None
     vault_keys: Path | None = None
     default_retention: Annotated[str, AfterValidator(_retention)] = "P10Y"
+    archives: str | None = None
+    archive_when_over: bool = False
+    archive_endpoint: str | None = None
+    archive_region: str = "us-east-1"
+    archive_access_key: str | None = None
+    archive_secret_key: Secret | None = None
+    erase_when_due: bool = False
     former_log_keys: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     log_head: Path | None = None
     trust_list: Path
@@ -196,6 +214,12 @@ class Settings(BaseModel):
     also_allowed_algorithms: Annotated[
         tuple[Annotated[str, AfterValidator(known_algorithm)], ...], BeforeValidator(_words)
     ] = ()
+
+    @model_validator(mode="after")
+    def _require_a_place_for_archives(self) -> Self:
+        if self.archive_when_over and self.archives is None:
+            raise ValueError("archive_when_over needs archives")
+        return self
 
     @model_validator(mode="after")
     def _require_both_of_the_next_key(self) -> Self:

@@ -3,6 +3,7 @@
 
 from tests.pki import pki
 from tests.postgresql import database_url, postgresql, postgresql_url
+from tests.s3 import s3
 from tests.softhsm import softhsm
 
-__all__ = ["database_url", "pki", "postgresql", "postgresql_url", "softhsm"]
+__all__ = ["database_url", "pki", "postgresql", "postgresql_url", "s3", "softhsm"]

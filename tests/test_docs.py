@@ -181,7 +181,8 @@ def test_the_page_of_the_configuration_lists_every_setting_and_its_default(
     for name, field in settings.model_fields.items():
         assert (rows[name] == "–") == field.is_required(), name
         if isinstance(field.default, str | int):
-            assert rows[name] == str(field.default)
+            is_switch = isinstance(field.default, bool)
+            assert rows[name] == (str(field.default).lower() if is_switch else str(field.default))
 
 
 @pytest.mark.parametrize(("title", "settings"), [("The hub", Settings), ("A gateway", GatewaySettings)])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hub.app import Hub
-    from hub.vault import ErasableKey
+    from hub.vault import ArchiveRow, ErasableKey
 
 app = typer.Typer(
     help="What was kept: encrypted, archived, erased when its time is over.", no_args_is_help=True
@@ -275,3 +276,79 @@ def _progress(what: str, total: int, *, is_hidden: bool) -> Iterator[Callable[[i
     with Progress(disable=is_hidden, transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda count: progress.advance(task, count)
+
+
+@app.command()
+def archive(
+    month: Annotated[str, typer.Option(help="Which month, UTC, such as 2026-03; it is over.")],
+    to: Annotated[
+        str | None, typer.Option(help="A path, file:///path or s3://bucket/prefix; else the settings say.")
+    ] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move a month's containers, encrypted as they are, into signed archives; interrupted, run it again.
+
+    Nothing leaves the database before its archive was read back and opened.
+
+    Example: heliograph vault archive --month 2026-03 --to s3://archives/hub
+    """
+    from hub.errors import SettingsError
+    from hub.settings import load_settings
+
+    place = to or load_settings(config).archives
+    if place is None:
+        raise SettingsError("settings.invalid", "archives: no place is set; give --to")
+    with beside_hub(config) as hub:
+        total = hub.archiver.count(month)
+        with _progress("Archiving", total, is_hidden=as_json) as told:
+            rows = hub.archiver.archive_month(month, place, told=told)
+    if as_json:
+        print_json([{"path": row.path, "place": row.place, "containers": row.containers} for row in rows])
+        return
+    for row in rows:
+        typer.echo(f"{row.path}: {row.containers} containers")
+    if not rows:
+        typer.echo("Nothing was left to archive. 没有待归档内容。")
+
+
+@app.command()
+def verify(
+    which: Annotated[str, typer.Argument(help="all, or an archive: its file, path or URL.")] = "all",
+    *,
+    without_keys: Annotated[
+        bool, typer.Option("--without-keys", help="Open nothing: digests, sizes and the signature only.")
+    ] = False,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check archives: whole, signed by the log's key, as the database says, and every container opens.
+
+    Example: heliograph vault verify all
+    """
+    import sys
+
+    from rich.progress import track
+
+    with beside_hub(config) as hub:
+        rows = [row for row in hub.archiver.rows() if which == "all" or _names(which, row)]
+        if which != "all" and not rows:
+            reports = [hub.archiver.verify_elsewhere(which, with_key=not without_keys)]
+        else:
+            reports = [
+                hub.archiver.verify(row, with_key=not without_keys)
+                for row in track(rows, "Verifying", disable=as_json, transient=True)
+            ]
+    if as_json:
+        print_json([{**asdict(report), "is_valid": report.problem is None} for report in reports])
+    for report in () if as_json else reports:
+        opened = "opened" if report.opened else "not opened"
+        typer.echo(f"{report.path}  {report.containers} containers, {opened}: {report.problem or 'valid'}")
+    if not reports and not as_json:
+        typer.echo("There is no archive. 没有归档。")
+    if any(report.problem for report in reports):
+        sys.exit(1)
+
+
+def _names(which: str, row: ArchiveRow) -> bool:
+    return which in {row.path, row.sha256, f"{row.place.rstrip('/')}/{row.path}"}

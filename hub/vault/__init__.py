@@ -8,15 +8,27 @@ store       encrypted containers, names of keys, erasures
 service     keeping and reading
 holds       what must not be erased although its time is over
 erasure     destroying a key, on record
+archivefiles, places, archivestore, archiving
+            moving a month into files that verify for themselves, on a disk or in an object store
+upkeep      what is done from time to time
 """
 
+from hub.vault.archivefiles import verify_archive
+from hub.vault.archivestore import ArchiveRow
+from hub.vault.archiving import Archiver, ArchiveReport
 from hub.vault.erasure import ErasableKey, Eraser
 from hub.vault.holds import Hold, Holdings, HoldKind, Holds
 from hub.vault.keyfolder import KeyFolder
 from hub.vault.keyids import KeyId
+from hub.vault.places import ArchivePlaces, S3Access
 from hub.vault.service import ContainerState, Vault
+from hub.vault.upkeep import VaultUpkeep
 
 __all__ = [
+    "ArchivePlaces",
+    "ArchiveReport",
+    "ArchiveRow",
+    "Archiver",
     "ContainerState",
     "ErasableKey",
     "Eraser",
@@ -26,5 +38,8 @@ __all__ = [
     "Holds",
     "KeyFolder",
     "KeyId",
+    "S3Access",
     "Vault",
+    "VaultUpkeep",
+    "verify_archive",
 ]

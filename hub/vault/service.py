@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hub.contracts import RetentionPeriod
 from hub.errors import ExchangeError, VaultError
-from hub.vault import store
+from hub.vault import archivestore, store
 from hub.vault.keyids import KeyId, month_of
-from hub.vault.sealing import container_subject
+from hub.vault.places import ArchivePlaces
+from hub.vault.sealing import OVERHEAD_BYTES, container_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from hub.envelope import Envelope
     from hub.vault.keyfolder import KeyFolder
     from hub.vault.sealing import DataKey
+    from hub.vault.store import StoredContainer
 
 _MOST_CACHED_KEYS = 256
 
@@ -36,6 +39,8 @@ class ContainerState(StrEnum):
     """It was never here."""
     KEPT = "kept"
     """It lies in the database."""
+    ARCHIVED = "archived"
+    """It lies in an archive."""
     ERASED = "erased"
     """Its key was destroyed."""
 
@@ -48,46 +53,71 @@ class Vault:
         folder: of the data keys.
         clock: says which month it is.
         default_retention: of what no contract speaks for.
+        places: where archives lie.
 
     Raises:
         ValueError: the default is no retention period.
     """
 
-    def __init__(self, engine: Engine, folder: KeyFolder, clock: Clock, *, default_retention: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        folder: KeyFolder,
+        clock: Clock,
+        *,
+        default_retention: str,
+        places: ArchivePlaces | None = None,
+    ) -> None:
         self._engine = engine
+        self.places = places or ArchivePlaces()
         self.folder = folder
         self._clock = clock
         self._default = RetentionPeriod(default_retention).text
         self._current: dict[tuple[str, str], DataKey] = {}
         self._opened: dict[KeyId, DataKey] = {}
         self._on_record: frozenset[KeyId] = frozenset()
+        self._erased: frozenset[KeyId] = frozenset()
         self._lock = threading.Lock()
 
-    def prepare(self, writer: Writer, retentions: Iterable[str]) -> None:
-        """Make this month's keys before a message waits for one.
+    @property
+    def keys_on_record(self) -> frozenset[KeyId]:
+        """The keys that were ever used, as of the last `refresh`."""
+        return self._on_record
+
+    def prepare(self, writer: Writer, retentions: Iterable[str], *, ahead: timedelta = timedelta()) -> None:
+        """Make the keys of this month before a message waits for one.
 
         Args:
             writer: of the database.
             retentions: the periods the contracts ask for; the default comes by itself.
+            ahead: how long before it begins a month's keys are made.
 
         Raises:
             VaultError, TrustError: as `keep`.
         """
-        wanted = {self._default, *retentions}
+        now = self._clock.now()
+        wanted = sorted(
+            (month_of(at), retention)
+            for at in {now, now + ahead}
+            for retention in {self._default, *retentions}
+        )
+        kept = {(each.month, each.retention) for each in self._on_record - self._erased}
+        missing = [place for place in wanted if place not in kept]
 
         def work(connection: Connection) -> None:
-            for retention in wanted:
-                self._enter(connection, self._key_for(connection, retention))
+            for place in missing:
+                self._enter(connection, self._find_or_make(connection, KeyId(*place), now))
 
-        writer.run(work)
-        self.refresh()
+        if missing:
+            writer.run(work)
+            self.refresh()
 
     def refresh(self) -> None:
         """Take note of keys that other processes made or destroyed; destroyed ones leave this memory."""
         with self._engine.connect() as connection:
             on_record, erased = store.read_keys(connection), store.read_erased(connection)
         with self._lock:
-            self._on_record = on_record
+            self._on_record, self._erased = on_record, erased
             for key_id in erased & self._opened.keys():
                 del self._opened[key_id]
             for place in [place for place, key in self._current.items() if key.key_id in erased]:
@@ -114,7 +144,7 @@ class Vault:
             self._enter(connection, key)
             return
         known = store.read_container(connection, sha256)
-        if known is not None and known.content is not None and _is_longer(key.key_id, known.key_id):
+        if known is not None and known.erased_at is None and _is_longer(key.key_id, known.key_id):
             store.replace_container(connection, sha256, key.key_id, sealed)
             self._enter(connection, key)
 
@@ -124,7 +154,8 @@ class Vault:
         Raises:
             ExchangeError: `exchange.message_unknown`: it was never here.
             VaultError: `vault.erased`: its key was destroyed, when and why; `vault.damaged`: it was changed;
-                `vault.key_missing`: its key is gone without a record.
+                `vault.key_missing`: its key is gone without a record; `vault.archive_missing` and
+                `vault.archive_unreachable`: it lies in an archive that is not to be had.
             TrustError: the master key's token is away.
         """
         if connection is None:
@@ -135,9 +166,8 @@ class Vault:
             raise ExchangeError("exchange.message_unknown", sha256)
         if stored.erased_at is not None:
             raise VaultError("vault.erased", f"{stored.erased_at}: {stored.reason}")
-        if stored.content is None:
-            raise VaultError("vault.damaged", f"{sha256} is nowhere")
-        plain = self.key(stored.key_id).open(container_subject(sha256), stored.content)
+        sealed = stored.content if stored.content is not None else self._archived(connection, stored)
+        plain = self.key(stored.key_id).open(container_subject(sha256), sealed)
         if hashlib.sha256(plain).hexdigest() != sha256:
             raise VaultError("vault.damaged", f"{sha256} is not what its digest says")
         return plain
@@ -148,7 +178,9 @@ class Vault:
             stored = store.read_container(connection, sha256)
         if stored is None:
             return ContainerState.UNKNOWN
-        return ContainerState.ERASED if stored.erased_at is not None else ContainerState.KEPT
+        if stored.erased_at is not None:
+            return ContainerState.ERASED
+        return ContainerState.KEPT if stored.archive is None else ContainerState.ARCHIVED
 
     def seal(
         self, connection: Connection, subject: str, plain: bytes, *, retention: str | None = None
@@ -200,6 +232,13 @@ class Vault:
                 del self._opened[next(iter(self._opened))]
             self._opened[key_id] = found
         return found
+
+    def _archived(self, connection: Connection, stored: StoredContainer) -> bytes:
+        if stored.archive is None or stored.position is None:
+            raise VaultError("vault.damaged", f"{stored.sha256} is nowhere")
+        archive = archivestore.read_archive(connection, stored.archive)
+        place = self.places.open(archive.place)
+        return place.read_range(archive.path, stored.position, stored.size + OVERHEAD_BYTES)
 
     def _key_for(self, connection: Connection, retention: str) -> DataKey:
         """Return the key that encrypts at present; made, once a month, when it is not there."""

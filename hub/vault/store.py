@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Encrypted containers, names of keys, erasures; the only module that touches their tables."""
+"""Encrypted containers, names of keys, erasures; only this module and `archivestore` touch their tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     Column,
     Index,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_containers = Table(
+containers = Table(
     "containers",
     metadata,
     Column("sha256", String(64), primary_key=True),
@@ -41,6 +42,9 @@ _containers = Table(
     Column("bytes", Integer, nullable=False),
     # hub.vault.sealing; NULL where it lies in an archive, or its key was destroyed.
     Column("content", LargeBinary),
+    # Which archive of hub.vault.archivestore it lies in instead, and from which octet on.
+    Column("archive", Integer),
+    Column("position", BigInteger),
     Index("containers_by_key", "key_id", "sha256"),
 )
 
@@ -87,18 +91,18 @@ _INSERT_KEY = text(
     "ON CONFLICT (key_id) DO NOTHING"
 )
 _READ = (
-    select(_containers, _erasures.c.erased_at, _erasures.c.reason)
-    .join_from(_containers, _erasures, _containers.c.key_id == _erasures.c.key_id, isouter=True)
-    .where(_containers.c.sha256 == bindparam("wanted"))
+    select(containers, _erasures.c.erased_at, _erasures.c.reason)
+    .join_from(containers, _erasures, containers.c.key_id == _erasures.c.key_id, isouter=True)
+    .where(containers.c.sha256 == bindparam("wanted"))
 )
 _DIGESTS = (
-    select(_containers.c.sha256)
-    .where(_containers.c.key_id == bindparam("wanted"), _containers.c.sha256 > bindparam("after"))
-    .order_by(_containers.c.sha256)
+    select(containers.c.sha256)
+    .where(containers.c.key_id == bindparam("wanted"), containers.c.sha256 > bindparam("after"))
+    .order_by(containers.c.sha256)
     .limit(bindparam("most", type_=Integer))
 )
 _SOME: BindParameter[str] = bindparam("digests", expanding=True)
-_DROP = update(_containers).where(_containers.c.sha256.in_(_SOME)).values(content=None)
+_DROP = update(containers).where(containers.c.sha256.in_(_SOME)).values(content=None)
 _DIGESTS_AT_A_TIME = 5000
 _MOST_PARAMETERS = 500
 _READ_ERASURE = select(_erasures).where(_erasures.c.key_id == bindparam("wanted"))
@@ -113,6 +117,8 @@ class StoredContainer:
         key_id: what it is encrypted under.
         size: of the container itself, octets.
         content: encrypted; None when it is not in the database.
+        archive: the number of the archive it lies in instead.
+        position: from which octet of the archive on.
         erased_at: when its key was destroyed, as in `hub.clock`.
         reason: why.
     """
@@ -121,6 +127,8 @@ class StoredContainer:
     key_id: KeyId
     size: int
     content: bytes | None
+    archive: int | None
+    position: int | None
     erased_at: str | None
     reason: str | None
 
@@ -134,7 +142,9 @@ def insert_container(connection: Connection, sha256: str, key_id: KeyId, size: i
 def replace_container(connection: Connection, sha256: str, key_id: KeyId, content: bytes) -> None:
     """Put a container under another key."""
     connection.execute(
-        _containers.update().where(_containers.c.sha256 == sha256).values(key_id=str(key_id), content=content)
+        containers.update()
+        .where(containers.c.sha256 == sha256)
+        .values(key_id=str(key_id), content=content, archive=None, position=None)
     )
 
 
@@ -144,7 +154,14 @@ def read_container(connection: Connection, sha256: str) -> StoredContainer | Non
     if row is None:
         return None
     return StoredContainer(
-        row.sha256, KeyId.parse(row.key_id), row.bytes, row.content, row.erased_at, row.reason
+        row.sha256,
+        KeyId.parse(row.key_id),
+        row.bytes,
+        row.content,
+        row.archive,
+        row.position,
+        row.erased_at,
+        row.reason,
     )
 
 
@@ -209,9 +226,9 @@ def read_digests(connection: Connection, key_id: KeyId) -> Iterator[str]:
 
 def count_containers(connection: Connection, key_id: KeyId) -> tuple[int, int]:
     """Return how many containers are encrypted under a key, and how many octets they have."""
-    query = select(func.count(), func.coalesce(func.sum(_containers.c.bytes), 0))
-    containers, size = connection.execute(query.where(_containers.c.key_id == str(key_id))).one()
-    return containers, int(size)
+    query = select(func.count(), func.coalesce(func.sum(containers.c.bytes), 0))
+    count, size = connection.execute(query.where(containers.c.key_id == str(key_id))).one()
+    return count, int(size)
 
 
 def drop_contents(connection: Connection, key_id: KeyId, *, after: str, most: int) -> tuple[str, int] | None:
@@ -230,7 +247,7 @@ def read_keys_of(connection: Connection, digests: Iterable[str]) -> frozenset[Ke
     for start in range(0, len(wanted), _MOST_PARAMETERS):
         some = wanted[start : start + _MOST_PARAMETERS]
         names = connection.scalars(
-            select(_containers.c.key_id).where(_containers.c.sha256.in_(some)).distinct()
+            select(containers.c.key_id).where(containers.c.sha256.in_(some)).distinct()
         )
         found |= {KeyId.parse(name) for name in names}
     return frozenset(found)

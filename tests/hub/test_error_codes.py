@@ -43,7 +43,8 @@ NO_CODES = frozenset(
         "portal.signed_in",
         "portal.signed_out",
         "registry.not_refreshed",
-        "vault.not_refreshed",
+        "vault.archive_left_alone",
+        "vault.not_looked_after",
         "registry.yaml",
     }
 )

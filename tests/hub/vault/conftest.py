@@ -15,7 +15,7 @@ from hub.database import Writer, open_database
 from hub.envelope import Payload
 from hub.messagelog import MessageLog
 from hub.tlog import NoteSigner
-from hub.vault import Eraser, HoldKind, Holds, KeyFolder, Vault
+from hub.vault import ArchivePlaces, Archiver, Eraser, HoldKind, Holds, KeyFolder, Vault
 from tests.hub.envelope.signers import request_envelope
 from tests.vaults import a_key_folder
 
@@ -49,6 +49,7 @@ class OpenVault:
     log: MessageLog
     eraser: Eraser
     cases: Cases
+    archiver: Archiver
 
     def keep(self, *envelopes: Envelope, retention: str | None = None) -> None:
         def work(connection: Connection) -> None:
@@ -59,7 +60,7 @@ class OpenVault:
 
     def again(self) -> Vault:
         """Return a vault as another process, or the next start, would have it."""
-        return Vault(self.engine, self.folder, self.clock, default_retention="P10Y")
+        return Vault(self.engine, self.folder, self.clock, default_retention="P10Y", places=self.vault.places)
 
 
 class Cases:
@@ -74,16 +75,41 @@ class Cases:
         return self.containers.get(subject, [])
 
 
+class Records:
+    """Evidence records as a test says; no checkpoint was signed yet."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, bytes] = {}
+
+    def checkpoint(self) -> str | None:
+        return None
+
+    def record_of(self, container_sha256: str) -> bytes | None:
+        return self.records.get(container_sha256)
+
+
 @pytest.fixture
 def opened(database_url: str, tmp_path: Path) -> Iterator[OpenVault]:
     engine = open_database(database_url)
     writer = Writer(engine)
     clock = FixedClock(NOW)
     folder = a_key_folder(tmp_path / "keys")
-    vault = Vault(engine, folder, clock, default_retention="P10Y")
-    log = MessageLog(engine, writer, NoteSigner(ORIGIN, Ed25519PrivateKey.generate()), ORIGIN)
+    vault = Vault(engine, folder, clock, default_retention="P10Y", places=ArchivePlaces())
+    signer = NoteSigner(ORIGIN, Ed25519PrivateKey.generate())
+    log = MessageLog(engine, writer, signer, ORIGIN)
     cases = Cases()
     eraser = Eraser(engine, writer, vault, Holds(engine, writer, vault, cases, clock), log, clock)
-    yield OpenVault(engine, writer, folder, clock, vault, log, eraser, cases)
+    archiver = Archiver(
+        engine=engine,
+        writer=writer,
+        vault=vault,
+        evidence=Records(),
+        origin=ORIGIN,
+        signer=signer,
+        verifiers=log.verifiers,
+        clock=clock,
+        work_folder=tmp_path / "archiving",
+    )
+    yield OpenVault(engine, writer, folder, clock, vault, log, eraser, cases, archiver)
     writer.close()
     engine.dispose()
