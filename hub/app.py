@@ -313,6 +313,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     accounts = Accounts(engine, writer, clock)
     stamps = CheckpointStamps(engine)
+    readings = Readings(engine, writer)
     health = LogHealth(engine, log, stamps, audit_notes, published.witnesses)
     bundles = EvidenceBundles(
         selector=Selector(archive),
@@ -397,7 +398,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             erases=settings.erase_when_due,
         ),
         archive=archive,
-        readings=Readings(engine, writer),
+        readings=readings,
         reindexer=reindexer,
         courier=courier,
         portal=Portal(
@@ -417,6 +418,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 answers=answers,
                 policies=policies,
                 bundles=bundles,
+                readings=readings,
                 session_limits=_session_limits(settings),
                 portal_url=settings.portal_url,
             )

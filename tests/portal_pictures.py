@@ -32,6 +32,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "images" / "portal-story.png"
 _EMPLOYER = "91510108MA6C00001C"
 _SERVICE = "11510108MB1A00002M/employment/disability-employment-proof"
 _SIZES = {"desk": (1200, 900), "phone": (375, 800)}
+_PICTURE_SIZE = (1000, 1420)
 
 
 def ask_for_proof(bureaus: Bureaus) -> str:
@@ -73,7 +74,8 @@ def main(folder: Path | None) -> None:
         ):
             message_id = ask_for_proof(bureaus)
             wait_for_stamp(world)
-            _take(browser, world, f"/portal/messages/{message_id}", PICTURE, language="en")
+            story = f"/portal/messages/{message_id}"
+            _take(browser, world, story, PICTURE, language="zh-CN", size="picture")
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
                 _take_all(browser, world, message_id, folder)
@@ -82,6 +84,7 @@ def main(folder: Path | None) -> None:
 def _take_all(browser: Browser, world: World, message_id: str, folder: Path) -> None:
     pages = {
         "search": "/portal/messages",
+        "filters": "/portal/messages?state=processed",
         "story": f"/portal/messages/{message_id}",
         "conversation": f"/portal/conversations/{message_id}",
         "log": "/portal/log",
@@ -114,12 +117,12 @@ def _take(
     page = context.new_page()
     sign_in(page, world)
     page.goto(world.url + path)
-    page.screenshot(path=file, full_page=True)
+    page.screenshot(path=file, full_page=size in _SIZES)
     context.close()
 
 
 def _viewport(size: str) -> ViewportSize:
-    width, height = _SIZES[size]
+    width, height = _SIZES.get(size, _PICTURE_SIZE)
     return {"width": width, "height": height}
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hub.bundles import EvidenceBundles
     from hub.clock import Clock
     from hub.database import Writer
-    from hub.exchange import Archive, RevocationAnswers
+    from hub.exchange import Archive, Readings, RevocationAnswers
     from hub.messagelog import CheckpointStamps, LogHealth, MessageLog, PublishedLog
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
@@ -73,6 +73,7 @@ class PortalParts:
     answers: RevocationAnswers
     policies: Mapping[Use, UsePolicy]
     bundles: EvidenceBundles
+    readings: Readings
     session_limits: SessionLimits
     portal_url: str | None = None
 
@@ -94,8 +95,15 @@ class Portal:
         sign_in = SignIn(accounts=parts.accounts, sessions=sessions, attempts=SignInAttempts())
         self.pages: tuple[Page, ...] = (
             *sign_in.pages(),
-            *SearchPages(archive=parts.archive, registry=parts.registry).pages(),
-            *StoryPages(storyteller=self._storyteller(parts), bundles=parts.bundles).pages(),
+            *SearchPages(
+                archive=parts.archive, registry=parts.registry, readings=parts.readings, clock=parts.clock
+            ).pages(),
+            *StoryPages(
+                storyteller=self._storyteller(parts),
+                bundles=parts.bundles,
+                readings=parts.readings,
+                clock=parts.clock,
+            ).pages(),
             *LogPage(health=parts.health, alarms=parts.alarms).pages(),
         )
         pages = Starlette(

@@ -11,14 +11,21 @@ from starlette.responses import Response, StreamingResponse
 from hub.bundles import Selection
 from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.errors import ExchangeError, error_kinds
+from hub.exchange import What
 from hub.identifiers import MessageId, is_message_id
 from hub.portal.pages import Call, Page
 from hub.portal.signing_in import AUDITORS
 from hub.verifier import tell_step
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hub.bundles import EvidenceBundles
+    from hub.clock import Clock
+    from hub.exchange import Readings
     from hub.portal.story import Storyteller
+
+_MOST_READINGS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,8 @@ class StoryPages:
 
     storyteller: Storyteller
     bundles: EvidenceBundles
+    readings: Readings
+    clock: Clock
 
     def pages(self) -> tuple[Page, ...]:
         """Return the pages."""
@@ -40,11 +49,14 @@ class StoryPages:
         )
 
     def show(self, call: Call) -> Response:
-        """Show the whole story."""
-        story = self.storyteller.tell(_message_id(call))
+        """Show the whole story, once it is written down that somebody looks."""
+        message_id = _message_id(call)
+        story = self.storyteller.tell(message_id)
+        self._record(call, What.STORY, [message_id])
         return call.render(
             "story.html",
             story=story,
+            readings=self.readings.list(message_id=message_id, most=_MOST_READINGS),
             refusal=error_kinds().get(story.record.code or ""),
             told=lambda step: tell_step(step, call.language),
         )
@@ -53,6 +65,7 @@ class StoryPages:
         """Hand out a container, byte for byte as it passed."""
         message_id, part = _message_id(call), call.request.path_params["part"]
         container = self.storyteller.container(message_id, part)
+        self._record(call, What.CONTAINER, [message_id], part)
         return Response(
             container,
             media_type=CONTAINER_MEDIA_TYPE,
@@ -61,19 +74,24 @@ class StoryPages:
 
     def export_message(self, call: Call) -> Response:
         """Hand out the evidence bundle of a message."""
-        return self._send(Selection(message=_message_id(call)))
+        return self._send(call, Selection(message=_message_id(call)))
 
     def export_conversation(self, call: Call) -> Response:
         """Hand out one evidence bundle of a whole conversation."""
-        return self._send(Selection(conversation=_message_id(call)))
+        return self._send(call, Selection(conversation=_message_id(call)))
 
-    def _send(self, selection: Selection) -> Response:
+    def _send(self, call: Call, selection: Selection) -> Response:
         prepared = self.bundles.prepare(selection)
+        self._record(call, What.EVIDENCE, [record.message_id for record in prepared.records])
         return StreamingResponse(
             prepared.stream(),
             media_type="application/zip",
             headers={"Content-Disposition": f'attachment; filename="{prepared.file_name}"'},
         )
+
+    def _record(self, call: Call, what: What, ids: Sequence[MessageId], detail: str = "") -> None:
+        principal = call.signed_in.principal
+        self.readings.record(principal, what, ids, at=self.clock.now(), detail=detail)
 
 
 def _message_id(call: Call) -> MessageId:

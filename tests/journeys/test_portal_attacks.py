@@ -368,6 +368,7 @@ class TestHeaders:
                 answers=hub.pipeline.revocation_answers,
                 policies=USE_POLICIES,
                 bundles=hub.bundles,
+                readings=hub.readings,
                 session_limits=SessionLimits(),
             )
         )
