@@ -24,7 +24,7 @@ people, in zh-CN and en, what happened and what cures it. An HTTP status is give
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -138,6 +138,7 @@ class Finding:
         at: UTC; the instant the check was made for, None where time does not matter.
         reason: what was found, in each language.
         cure: what to do about it, in each language.
+        facts: what the reason's words name, for programs.
     """
 
     reason_id: str
@@ -149,6 +150,7 @@ class Finding:
     at: datetime | None
     reason: dict[Language, str]
     cure: dict[Language, str]
+    facts: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def is_passed(self) -> bool:

@@ -16,11 +16,12 @@ data object first, as BouncyCastle and EU DSS do; the figure beside it sorts the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hub.clock import format_instant
-from hub.errors import EnvelopeError
+from hub.errors import EnvelopeError, TrustError
 from hub.preservation.cryptoinfos import Answers, AnswersAtHand, read_answers
 from hub.preservation.digests import NO_ENDS, DigestEnds, digest_of, read_digest
 from hub.preservation.hashtree import root_of
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.preservation.records import ArchiveTimeStamp
-    from hub.trust import RevocationSource, TimeStamp, Token, TrustLists, UsePolicy
+    from hub.trust import RevocationSource, TimeStamp, Token, TrustList, TrustLists, UsePolicy
 
 FORM = "Form of the evidence record"
 TIME_STAMPS = "Time stamps of the evidence record"
@@ -42,6 +43,8 @@ RENEWALS = "Renewals cover the time stamps before them"
 AUTHORITY = "Authority of time stamp"
 
 _T = TypeVar("_T")
+_MOST_REMEMBERED = 4096
+_GIVEN_UP = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
 _INVALID = "envelope.evidence_record_invalid"
 _MALFORMED = "envelope.evidence_record_malformed"
 _LAPSED = "envelope.evidence_record_lapsed"
@@ -78,11 +81,37 @@ class TimeStampJudge:
     source: RevocationSource
     policies: Mapping[Use, UsePolicy] = field(default_factory=lambda: USE_POLICIES)
     ends: DigestEnds = NO_ENDS
+    _remembered: dict[tuple[bytes, Answers, datetime], tuple[TrustList, TimeStamp]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def validator(self, answers: Answers) -> Validator:
         """Return what validates authorities' certificates with the answers of a record as well."""
         at_hand = AnswersAtHand(answers, self.source)
         return Validator(self.trust_lists, at_hand, policies=self.policies)
+
+    def believe(self, token: Token, answers: Answers, until: datetime) -> TimeStamp:
+        """Ask whether an approved authority gave a token, and was not found out until an instant.
+
+        All records of a batch have the same token and answers, so what was found is remembered; a refusal is
+        not.
+
+        Raises:
+            TrustError: why the authority's certificate is refused.
+        """
+        listed = self.trust_lists.of(token.at)
+        key = (token.der, answers, until)
+        known = self._remembered.get(key)
+        # What one version of the list approved, another may not.
+        if known is not None and known[0] is listed:
+            return known[1]
+        validator = self.validator(answers)
+        believed = believe_token(token, validator, judged_at=until)
+        _require_not_compromised(token, validator, until)
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = (listed, believed)
+        return believed
 
 
 @dataclass(frozen=True)
@@ -137,7 +166,7 @@ class RecordVerification:
         self._stated = stated
         self._record: EvidenceRecord | None = None
         self._chains: list[list[_Read]] = []
-        self._validator: Validator | None = None
+        self._answers = Answers()
         self._believed: dict[int, TimeStamp] = {}
 
     def steps(self, subject: str = "") -> Iterator[RecordStep]:
@@ -174,7 +203,7 @@ class RecordVerification:
         record = EvidenceRecord.decode(self._der)
         if record.encryption_info is not None:
             raise EnvelopeError("envelope.not_evaluated", "the data objects were encrypted before")
-        self._validator = self._judge.validator(read_answers(record))
+        self._answers = read_answers(record)
         self._record = record
         count = sum(map(len, record.chains))
         return f"{len(self._der)} bytes, {count} archive time stamps in {len(record.chains)} chains"
@@ -251,8 +280,7 @@ class RecordVerification:
         until = found[number].token.at if number < len(found) else self._at
         if stamp.token.at > self._at:
             raise EnvelopeError(_INVALID, f"it is of {format_instant(stamp.token.at)}, which is to come")
-        validator = _known(self._validator)
-        believed = believe_token(stamp.token, validator, judged_at=until)
+        believed = self._judge.believe(stamp.token, self._answers, until)
         self._check_lasted(believed, stamp.digest, until)
         self._believed[number] = believed
         return (
@@ -301,8 +329,33 @@ class _Read:
 
 def _read(stamp: ArchiveTimeStamp) -> _Read:
     """Read a token; the tree's digest is the token's where it does not state one (RFC 4998 section 4.1)."""
-    token = read_token(to_one_form(stamp.time_stamp))
+    token = _read_token(stamp.time_stamp)
     return _Read(stamp, token, stamp.stated_digest or token.digest_algorithm)
+
+
+@lru_cache(maxsize=256)
+def _read_token(der: bytes) -> Token:
+    """Read a token; pure, and the same for all records of a batch."""
+    return read_token(to_one_form(der))
+
+
+def _require_not_compromised(token: Token, validator: Validator, until: datetime) -> None:
+    """Refuse a token whose authority's key was known to be in wrong hands before the token was renewed.
+
+    A key that was given up for another reason leaves the tokens it signed before as they are. Not knowing is
+    no refusal: that nobody was revoked when the token was given has been shown.
+
+    Raises:
+        TrustError: `trust.certificate_revoked`.
+
+    Source: RFC 3161 section 4, item 1; RFC 4998 section 5.3, step 2.
+    """
+    try:
+        validator.validate(token.certificates, use=Use.TIMESTAMP, at=until, judged_at=until)
+    except TrustError as exc:
+        reason = exc.finding.facts.get("why") if exc.finding else None
+        if exc.code == "trust.certificate_revoked" and reason not in _GIVEN_UP:
+            raise
 
 
 def _check_root(read: _Read, hashes: Sequence[bytes]) -> None:

@@ -96,5 +96,6 @@ def refusal(
             for language, words in reason.words.items()
         },
         cure=reason.cure,
+        facts={name: str(fact) for name, fact in facts.items()},
     )
     return TrustError(reason.code, tell(finding, Language.EN), finding)

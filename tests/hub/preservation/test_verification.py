@@ -265,6 +265,40 @@ def test_a_revocation_before_the_time_stamp_ends_it(world: World, reason: x509.R
     )
 
 
+@pytest.mark.parametrize(
+    ("reason", "is_refused"),
+    [
+        (x509.ReasonFlags.key_compromise, True),
+        (x509.ReasonFlags.unspecified, True),
+        (x509.ReasonFlags.superseded, False),
+        (x509.ReasonFlags.cessation_of_operation, False),
+    ],
+)
+def test_a_key_that_fell_into_wrong_hands_before_the_renewal_takes_its_tokens_along(
+    world: World, reason: x509.ReasonFlags, *, is_refused: bool
+) -> None:
+    record = world.renew(world.record(0), world.second, SECOND)
+    later = world.authorities.crl(SECOND, (world.first, SECOND - timedelta(days=9), reason))
+    judge = world.authorities.judge(later)
+    record = replace(record, crypto_infos=write_crypto_infos(world.authorities.answers(FIRST)))
+
+    if is_refused:
+        assert (
+            world.refused(record, GROUPS[0], SECOND + timedelta(hours=2), judge)[0]
+            == "trust.certificate_revoked"
+        )
+    else:
+        assert world.verify(record, GROUPS[0], SECOND + timedelta(hours=2), judge).existed_at == FIRST
+
+
+def test_what_one_list_approved_is_not_believed_under_another(world: World) -> None:
+    judge = world.authorities.judge()
+    assert world.verify(world.record(0), GROUPS[0], judge=judge).existed_at == FIRST
+
+    strange = replace(judge, trust_lists=Authorities().judge().trust_lists)
+    assert world.refused(world.record(0), GROUPS[0], judge=strange)[0] == "trust.unknown_authority"
+
+
 def test_without_an_answer_about_revocation_nothing_is_believed(world: World) -> None:
     record = replace(world.record(0), crypto_infos=())
 
