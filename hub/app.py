@@ -560,7 +560,7 @@ def build_app(hub: Hub) -> FastAPI:
     install_problems(app)
     authenticate = authenticated(hub.accounts)
     # Before the exchange's, which would take "evidence" for a part of a message.
-    app.include_router(bundle_routes(hub.bundles, authenticate))
+    app.include_router(bundle_routes(hub.bundles, hub.readings, authenticate))
     app.include_router(
         exchange_routes(
             pipeline=hub.pipeline,

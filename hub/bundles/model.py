@@ -81,6 +81,15 @@ class Selection:
         return said | {"party": self.party}
 
     @property
+    def kind(self) -> str:
+        """Name the form, without what was asked for."""
+        if self.message is not None:
+            return "message"
+        if self.conversation is not None:
+            return "conversation"
+        return "case" if self.case is not None else "period"
+
+    @property
     def label(self) -> str:
         """A short name for files, of letters, digits and hyphens."""
         if self.message or self.conversation:

@@ -17,6 +17,7 @@ from hub.bundles.bundle import EvidenceBundles, PreparedBundle
 from hub.bundles.model import Selection
 from hub.clock import parse_instant
 from hub.errors import BundleError, ExchangeError
+from hub.exchange import Readings, What
 from hub.identifiers import MessageId, SubsystemId, is_message_id
 from hub.problems import require
 
@@ -25,20 +26,29 @@ COUNT_HEADER = "Heliograph-Messages"
 _LONGEST_CASE = 200
 
 
-def bundle_routes(bundles: EvidenceBundles, authenticate: Callable[..., Principal]) -> APIRouter:
+def bundle_routes(
+    bundles: EvidenceBundles, readings: Readings, authenticate: Callable[..., Principal]
+) -> APIRouter:
     """Make the routes.
 
     Args:
         bundles: makes what is sent.
+        readings: where it is written down who took what, before anything is sent.
         authenticate: the dependency that gives a route its caller, `hub.accounts.authenticated`.
     """
     router = APIRouter(prefix="/api/v1", tags=["evidence bundles"])
     Caller = Annotated[Principal, Depends(authenticate)]  # noqa: N806 - it is a type
 
+    def send(caller: Principal, selection: Selection) -> StreamingResponse:
+        prepared = bundles.prepare(selection)
+        ids = [record.message_id for record in prepared.records]
+        readings.record(caller, What.EVIDENCE, ids, at=bundles.clock.now(), detail=selection.kind)
+        return _send(prepared)
+
     @router.get("/messages/{message_id}/evidence", response_class=StreamingResponse)
     def export_message(message_id: str, caller: Caller) -> StreamingResponse:
         """Export the evidence of one message; for auditors and its parties."""
-        return _send(bundles.prepare(Selection(message=_message_id(message_id), party=_party_of(caller))))
+        return send(caller, Selection(message=_message_id(message_id), party=_party_of(caller)))
 
     @router.get("/evidence-bundles", response_class=StreamingResponse)
     def export_bundle(  # noqa: PLR0913 - each of the query's fields by its name
@@ -59,7 +69,7 @@ def bundle_routes(bundles: EvidenceBundles, authenticate: Callable[..., Principa
             until=_instant("until", until),
             party=_party_of(caller),
         )
-        return _send(bundles.prepare(selection))
+        return send(caller, selection)
 
     return router
 
