@@ -9,6 +9,7 @@ Source: docs/protocols/evidence-bundle.md section 5; docs/protocols/envelope.md 
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -190,7 +191,7 @@ class _Verification:
         is_selected = (
             wanted.get("message", line.id) == line.id
             and wanted.get("conversation", line.conversation) == line.conversation
-            and wanted.get("case", case) == case
+            and ("case" not in wanted or _spelled(wanted["case"]) == _spelled(case))
             # Instants are written in one form, in which their order is that of the texts.
             and (wanted.get("since") or "") <= received
             and (wanted.get("until") is None or received < str(wanted["until"]))
@@ -356,6 +357,11 @@ class _Verification:
         if self._line.received_at >= request.expires_at and self._line.state == "processed":
             raise BundleError("bundle.contradiction", "the request had expired when the hub received it")
         return "; ".join(f"{name} at {format_instant(at)}" for name, at in steps)
+
+
+def _spelled(case: str | None) -> str | None:
+    """Write a case number as numbers are compared: no white space, upper case, compatibility forms as one."""
+    return None if case is None else "".join(unicodedata.normalize("NFKC", case).split()).upper()
 
 
 _ENDS = {

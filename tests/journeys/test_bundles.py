@@ -17,9 +17,10 @@ from starlette.responses import Response
 
 from hub.accounts import Role
 from hub.canonical import encode_canonical
-from hub.clock import FixedClock, SystemClock
+from hub.clock import FixedClock, SystemClock, format_instant
 from hub.demo.preparation import FUND
 from hub.envelope import open_envelope, read_receipt
+from hub.exchange import What
 from hub.preservation import without_record
 from hub.tlog import NO_WITNESS, PolicyLog, ProofFile, TrustPolicy, verify_proof
 from hub.trustlist import check_history, open_trust_list, read_pinned
@@ -27,7 +28,7 @@ from hub.verifier import Reader, verify_bundle
 from tests.journeys.departments import EMPLOYMENT
 from tests.journeys.serving import wait_for
 from tests.journeys.test_time import knowing
-from tests.journeys.world import running_world
+from tests.journeys.world import PURPOSE, running_world
 from tests.tsa import Behaviour, authority
 
 if TYPE_CHECKING:
@@ -147,6 +148,46 @@ def test_a_conversation_and_a_message_are_selected_as_asked(world: World) -> Non
 def test_of_a_conversation_nobody_knows_there_is_an_empty_bundle(world: World) -> None:
     bundle = export(world, f"/api/v1/evidence-bundles?conversation={UNKNOWN}")
     assert (bundle.index["messages"], bundle.index["checkpoint"]) == ([], None)
+
+
+def test_a_case_is_selected_however_its_number_is_spelled(world: World) -> None:
+    mine = replace(PURPOSE, case="EVB-2026 000001")
+    first, second = sent(world, purpose=mine), sent(world, purpose=mine)
+    sent(world)
+    bundle = complete(world, "/api/v1/evidence-bundles?case=evb-2026%20000001")
+    assert bundle.ids() == [first.header.id, second.header.id]
+    assert bundle.index["selection"] == {"case": "evb-2026 000001", "party": None}
+    assert verified(world, bundle).is_valid
+
+
+def test_a_period_begins_with_its_first_instant_and_ends_before_its_last(world: World) -> None:
+    requests = [sent(world) for _ in range(3)]
+    arrivals = [format_instant(world.hub.archive.exchange(each.header.id).received_at) for each in requests]
+    assert len(set(arrivals)) == 3
+    bundle = export(world, f"/api/v1/evidence-bundles?since={arrivals[0]}&until={arrivals[2]}")
+    assert bundle.ids() == [each.header.id for each in requests[:2]]
+    assert bundle.index["selection"] == {"since": arrivals[0], "until": arrivals[2], "party": None}
+    bundle = export(world, f"/api/v1/evidence-bundles?since={arrivals[2]}")
+    assert bundle.ids() == [requests[2].header.id]
+
+
+def test_every_export_is_put_on_record_before_it_is_sent(world: World) -> None:
+    request = sent(world)
+    headers = world.token(Role.AUDITOR, subject="审计员甲")
+    export(world, f"/api/v1/evidence-bundles?conversation={request.header.conversation}", headers)
+    [reading] = world.hub.readings.list(message_id=request.header.id)
+    assert (reading.account, reading.what, reading.detail) == ("审计员甲", What.EVIDENCE, "conversation")
+
+
+def test_more_messages_than_a_bundle_may_hold_are_refused_before_anything_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sent(world)
+    sent(world, conversation=first.header.conversation)
+    monkeypatch.setattr("hub.bundles.bundle.MOST_MESSAGES", 1)
+    path = f"/api/v1/evidence-bundles?conversation={first.header.conversation}"
+    response = world.http.get(f"{world.url}{path}", headers=world.token(Role.AUDITOR))
+    assert (response.status_code, response.json()["code"]) == (400, "bundle.too_many_messages")
 
 
 def test_a_party_gets_its_own_messages_and_a_stranger_none(world: World) -> None:
