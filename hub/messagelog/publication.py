@@ -119,11 +119,15 @@ class PublishedLog:
         Raises:
             LogError: `log.corrupt`: the log does not match what was signed before; nothing is signed.
         """
-        with self._signing:
-            now = self._monotonic()
-            if self._signed_at is None or now - self._signed_at >= FRESH_SECONDS:
-                self._log.checkpoint()
-                self._signed_at = now
+        # While one caller waits for a signature, the others are shown what there is, once there is anything.
+        if self._signing.acquire(blocking=self._signed_at is None):
+            try:
+                now = self._monotonic()
+                if self._signed_at is None or now - self._signed_at >= FRESH_SECONDS:
+                    self._log.checkpoint()
+                    self._signed_at = now
+            finally:
+                self._signing.release()
         return self.checkpoint()
 
     def witnessed_checkpoint(self, least: int = 0) -> SignedCheckpoint:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text as sql
 
 from hub.errors import LogError
-from hub.messagelog import PublishedLog, published_log_routes
+from hub.messagelog import MessageLog, PublishedLog, published_log_routes
 from hub.messagelog.publication import FRESH_SECONDS
 from hub.problems import install_problems
 from hub.tlog import (
@@ -20,6 +22,7 @@ from hub.tlog import (
     Entry,
     Note,
     ProofFile,
+    SignedCheckpoint,
     TrustPolicy,
     leaf_hash,
     verify_consistency,
@@ -80,6 +83,38 @@ def test_the_checkpoint_is_signed_anew_when_asked_but_not_more_often_than_every_
     running.append_many(1)
     seconds.now += FRESH_SECONDS
     assert size_of(http.get("/log/checkpoint").text) == 6
+
+
+class SlowLog(MessageLog):
+    """A log that signs when it is told to."""
+
+    began, may_end = threading.Event(), threading.Event()
+
+    def checkpoint(self) -> SignedCheckpoint:
+        self.began.set()
+        assert self.may_end.wait(10)
+        return super().checkpoint()
+
+
+@on_sqlite
+def test_who_asks_while_a_checkpoint_is_being_signed_is_shown_the_last_one(
+    running: RunningLog, seconds: Seconds
+) -> None:
+    slow = SlowLog(running.engine, running.writer, running.signer, running.log.origin)
+    slow.may_end.set()
+    published = PublishedLog(running.engine, slow, monotonic=seconds)
+    running.append_many(2)
+    assert size_of(published.fresh_checkpoint().note) == 2
+    running.append_many(3)
+    seconds.now += FRESH_SECONDS
+    slow.began.clear()
+    slow.may_end.clear()
+    with ThreadPoolExecutor(1) as first:
+        waiting = first.submit(published.fresh_checkpoint)
+        assert slow.began.wait(10)
+        assert size_of(published.fresh_checkpoint().note) == 2
+        slow.may_end.set()
+        assert size_of(waiting.result().note) == 5
 
 
 def test_every_entry_below_a_checkpoint_is_shown_and_proven(running: RunningLog, http: TestClient) -> None:
