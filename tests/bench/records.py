@@ -64,7 +64,7 @@ def measure(folder: Path) -> Iterator[str]:
     each = 1e6 / building / _BATCH
     yield f"tree of {_BATCH}             {1000 / building:>8.2f} ms, {each:.1f} us a container"
     yield f"record put together      {1e6 / writing:>8.1f} us, {len(record)} bytes"
-    yield f"record verified          {1000 / verifying:>8.2f} ms, offline, nothing remembered"
+    yield f"record verified          {1000 / verifying:>8.2f} ms, offline, after another of its batch"
     yield f"added to a container     {len(exported) - len(envelope.raw):>8} bytes"
 
 
