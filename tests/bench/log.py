@@ -9,14 +9,18 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import event
+
 from hub.clock import SystemClock
 from hub.database import Writer, open_database
 from hub.identifiers import new_message_id
-from hub.messagelog import MessageLog, PublishedLog, generate_log_key
+from hub.messagelog import MessageLog, PublishedLog
 from hub.tlog import Entry, EntryEvent, NoteSigner
+from tests.postgresql import running_postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -30,33 +34,50 @@ _FLUSHES = 500
 
 def measure(folder: Path) -> Iterator[str]:
     """Measure appends that are durable before their caller goes on, and proofs from the log they made."""
-    engine = open_database(f"sqlite:///{folder / 'log.sqlite'}")
-    writer = Writer(engine)
-    key = generate_log_key(folder / "log.key.pem", b"only for the bench")
-    log = MessageLog(engine, writer, NoteSigner("bench.example/log", key), "bench.example/log")
     flushes = _flushes_per_second(folder / "flushes")
+    yield f"flushed writes           {flushes:>8.0f} /s, one caller, no database"
+    yield from _measure_on("SQLite", f"sqlite:///{folder / 'log.sqlite'}", flushes)
+    with running_postgresql() as server, server.database() as url:
+        yield from _measure_on("PostgreSQL", url, flushes)
+
+
+def _measure_on(name: str, url: str, flushes: float) -> Iterator[str]:
+    engine = open_database(url)
+    writer = Writer(engine)
+    origin = "bench.example/log"
+    log = MessageLog(engine, writer, NoteSigner(origin, Ed25519PrivateKey.generate()), origin)
+    commits: list[Connection] = []
+    event.listen(engine, "commit", commits.append)
     with ThreadPoolExecutor(_CALLERS) as callers:
         begun = time.perf_counter()
         list(callers.map(lambda number: _append(log, writer, number).result(), range(_ENTRIES)))
         appends = _ENTRIES / (time.perf_counter() - begun)
+    shared = _ENTRIES / len(commits)
     begun = time.perf_counter()
-    checkpoint = log.checkpoint().checkpoint
+    size = log.checkpoint().checkpoint.size
     sealing = time.perf_counter() - begun
-    begun = time.perf_counter()
-    for index in range(0, _ENTRIES, 100):
-        log.inclusion_proof(index, checkpoint.size)
-    proof = (time.perf_counter() - begun) / (_ENTRIES / 100)
+    inclusion = _seconds_each(lambda number: log.inclusion_proof(number, size), size)
+    consistency = _seconds_each(lambda number: log.consistency_proof(number, size), size)
     published = PublishedLog(engine, log)
-    begun = time.perf_counter()
-    for index in range(0, _ENTRIES, 100):
-        published.proof(index).encode()
-    proof_file = (time.perf_counter() - begun) / (_ENTRIES / 100)
+    proof_file = _seconds_each(lambda number: published.proof(number).encode(), size)
     writer.close()
-    yield f"flushed writes           {flushes:>8.0f} /s, one caller, no database"
-    yield f"durable appends          {appends:>8.0f} /s by {_CALLERS} callers"
-    yield f"checkpoint over {_ENTRIES}    {sealing * 1000:>8.1f} ms"
-    yield f"inclusion proof          {proof * 1000:>8.3f} ms at {checkpoint.size} entries"
-    yield f"proof file               {proof_file * 1000:>8.3f} ms, its checkpoint included"
+    engine.dispose()
+    yield f"{name}"
+    share = appends / flushes
+    yield f"  durable appends        {appends:>8.0f} /s by {_CALLERS} callers, {share:.2f} of the flushes"
+    yield f"  entries a commit       {shared:>8.1f}"
+    yield f"  checkpoint over {size}  {sealing * 1000:>8.1f} ms"
+    yield f"  inclusion proof        {inclusion * 1000:>8.3f} ms at {size} entries"
+    yield f"  proof file             {proof_file * 1000:>8.3f} ms, its checkpoint included"
+    yield f"  consistency proof      {consistency * 1000:>8.3f} ms"
+
+
+def _seconds_each(prove: Callable[[int], object], size: int) -> float:
+    numbers = range(0, size, 100)
+    begun = time.perf_counter()
+    for number in numbers:
+        prove(number)
+    return (time.perf_counter() - begun) / len(numbers)
 
 
 def _append(log: MessageLog, writer: Writer, number: int) -> Future[LogPosition]:
