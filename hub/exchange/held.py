@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HeldMessages:
-    """Finds the containers of a case by reading every kept request, and of a conversation by its id."""
+    """Finds the containers of a case by reading every kept request, and of a conversation by its id.
+
+    Business keys would find a case at once, but not where there was no search key when a message came; what
+    is overlooked here is erased for good. It is asked by `heliograph vault` and in the background only.
+    """
 
     engine: Engine
     vault: Vault

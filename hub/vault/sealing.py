@@ -63,7 +63,7 @@ class DataKey:
             if len(blob) < OVERHEAD_BYTES or not blob.startswith(_VERSION):
                 raise VaultError("vault.damaged", f"{subject} is not in the vault's form")
             labelled = _LABEL + subject.encode("ascii")
-            nonce, sealed = blob[1 : 1 + _NONCE_BYTES], blob[1 + _NONCE_BYTES :]
+            nonce, sealed = blob[1 : 1 + _NONCE_BYTES], memoryview(blob)[1 + _NONCE_BYTES :]
             try:
                 return AESGCM(hmac.digest(key, labelled, "sha256")).decrypt(nonce, sealed, labelled + ending)
             except InvalidTag as exc:

@@ -8,12 +8,24 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import containers, exchanges, export, keys, log, paths, proofs, records, signatures, verifier
+from tests.bench import (
+    containers,
+    exchanges,
+    export,
+    keys,
+    log,
+    paths,
+    proofs,
+    records,
+    signatures,
+    vault,
+    verifier,
+)
 
 
 def main() -> None:
     """Run the measurements named on the command line, or all."""
-    modules = (containers, signatures, keys, paths, verifier, log, records, proofs, export, exchanges)
+    modules = (containers, signatures, keys, paths, verifier, log, vault, records, proofs, export, exchanges)
     wanted = sys.argv[1:] or [module.__name__.rsplit(".", 1)[1] for module in modules]
     print(f"Python {platform.python_version()}, {platform.machine()}")
     with tempfile.TemporaryDirectory() as name:
