@@ -37,6 +37,7 @@ from hub.exchange import (
     Courier,
     HeldMessages,
     HttpCourier,
+    HubAudit,
     Interruptions,
     OwnAnswers,
     OwnCourier,
@@ -143,6 +144,7 @@ class Hub:
     witnessing: Witnessing
     witness: Witness | None
     log_health: LogHealth
+    audit: HubAudit
     audit_notes: AuditNotes
     stamps: CheckpointStamps
     records: EvidenceRecords
@@ -364,6 +366,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         witnessing=Witnessing.of(policy, log=log, engine=engine, writer=writer, alarms=alarms),
         witness=_open_witness(settings, engine, writer, alarms=alarms, clock=clock, log=log),
         log_health=health,
+        audit=HubAudit(engine=engine, log=log, vault=vault, hub=party.subsystem),
         audit_notes=audit_notes,
         stamps=stamps,
         records=records,

@@ -49,7 +49,7 @@ def audit(
         ]
         kept += [copy.claim] if copy else []
         with portions("entries", is_quiet=as_json) as told:
-            report = hub.log.audit().run(kept=kept, mirror=copy, progress=told)
+            report = hub.audit.run(kept=kept, mirror=copy, progress=told)
         hub.audit_notes.write(report, hub.pipeline.clock.now())
     if as_json:
         print_json(report_as_json(report))

@@ -2,6 +2,7 @@
 """The synchronous exchange: every message takes the steps of `pipeline.py`, in that order."""
 
 from hub.exchange.archive import Archive
+from hub.exchange.auditing import HubAudit
 from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService, WithdrawalService
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
 from hub.exchange.held import HeldMessages
@@ -34,6 +35,7 @@ __all__ = [
     "Found",
     "HeldMessages",
     "HttpCourier",
+    "HubAudit",
     "Interruptions",
     "Outcome",
     "OwnAnswers",

@@ -7,7 +7,7 @@ there and that the log only ever grew.
 Its arithmetic is `hub.tlog`.
 """
 
-from hub.messagelog.audit import LogAudit
+from hub.messagelog.audit import LogAudit, with_findings
 from hub.messagelog.claims import Claim, Source, open_claim
 from hub.messagelog.evidencerecords import EvidenceRecords
 from hub.messagelog.health import AuditNotes, LastAudit, LogHealth, LogState, WitnessState
@@ -74,4 +74,5 @@ __all__ = [
     "tampering_kinds",
     "tiled_log_routes",
     "view_health",
+    "with_findings",
 ]

@@ -12,7 +12,7 @@ Nothing is changed, and no finding stops the audit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hub.errors import LogError
@@ -88,6 +88,23 @@ class LogAudit:
         if held is None:
             return None
         return Claim(held.checkpoint.size, held.checkpoint.root, Source.HEAD, "head file")
+
+
+def with_findings(report: AuditReport, findings: Sequence[Finding], compared: str) -> AuditReport:
+    """Add what the comparison with something else found.
+
+    Args:
+        report: of the log itself.
+        findings: what else is wrong.
+        compared: what the log was compared with.
+    """
+    everything = sorted(dict.fromkeys([*report.findings, *findings]), key=lambda finding: finding.place)
+    return replace(
+        report,
+        findings=tuple(everything[:MOST_FINDINGS]),
+        unlisted=report.unlisted + max(len(everything) - MOST_FINDINGS, 0),
+        compared=tuple(sorted({*report.compared, compared})),
+    )
 
 
 class _Run:

@@ -17,6 +17,7 @@ from tests.bench import (
     paths,
     proofs,
     records,
+    search,
     signatures,
     vault,
     verifier,
@@ -25,7 +26,20 @@ from tests.bench import (
 
 def main() -> None:
     """Run the measurements named on the command line, or all."""
-    modules = (containers, signatures, keys, paths, verifier, log, vault, records, proofs, export, exchanges)
+    modules = (
+        containers,
+        signatures,
+        keys,
+        paths,
+        verifier,
+        log,
+        vault,
+        records,
+        proofs,
+        export,
+        search,
+        exchanges,
+    )
     wanted = sys.argv[1:] or [module.__name__.rsplit(".", 1)[1] for module in modules]
     print(f"Python {platform.python_version()}, {platform.machine()}")
     with tempfile.TemporaryDirectory() as name:

@@ -57,15 +57,16 @@ class Intruder:
 
     def change(self, index: int, *, with_hash: bool = False) -> None:
         """Have an entry say that its message was answered."""
-        _, entry, _, _ = self.rows()[index]
-        entry = entry.replace(b'"accepted"', b'"answered"')
-        self.run("UPDATE log_entries SET entry = :entry WHERE leaf_index = :index", entry=entry, index=index)
+        self.replace(index, b'"accepted"', b'"answered"', with_hash=with_hash)
+
+    def replace(self, index: int, old: bytes, new: bytes, *, with_hash: bool = True) -> None:
+        """Change the bytes of an entry."""
+        (entry,) = (entry for number, entry, _, _ in self.rows() if number == index)
+        entry = entry.replace(old, new)
+        values = {"entry": entry, "hash": leaf_hash(entry), "index": index}
+        self.run("UPDATE log_entries SET entry = :entry WHERE leaf_index = :index", **values)
         if with_hash:
-            self.run(
-                "UPDATE log_entries SET leaf_hash = :hash WHERE leaf_index = :index",
-                hash=leaf_hash(entry),
-                index=index,
-            )
+            self.run("UPDATE log_entries SET leaf_hash = :hash WHERE leaf_index = :index", **values)
 
     def swap(self, one: int, other: int, *, with_hash: bool = True) -> None:
         """Let two entries change places."""
