@@ -13,6 +13,7 @@ from hub.cli.administration import Config, beside_hub
 from hub.cli.progress import portions
 
 if TYPE_CHECKING:
+    from hub.app import Hub
     from hub.messagelog import AuditReport
 
 
@@ -28,6 +29,9 @@ def audit(
     mirror: Annotated[
         str | None, typer.Option(help="A copy of the log's tiles: its folder, or its address ending in /log.")
     ] = None,
+    from_witness: Annotated[
+        bool, typer.Option("--from-witness", help="Ask every witness of witness_policy what it cosigned.")
+    ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -50,12 +54,31 @@ def audit(
         kept += [copy.claim] if copy else []
         with portions("entries", is_quiet=as_json) as told:
             report = hub.audit.run(kept=kept, mirror=copy, progress=told)
+        if from_witness:
+            report = _ask_witnesses(hub, config, report)
         hub.audit_notes.write(report, hub.pipeline.clock.now())
     if as_json:
         print_json(report_as_json(report))
     else:
         _tell(report)
     raise typer.Exit(0 if report.holds else 1)
+
+
+def _ask_witnesses(hub: Hub, config: Path | None, report: AuditReport) -> AuditReport:
+    """Add what the witnesses know; one that cannot be asked is named and leaves the report as it was."""
+    from hub.errors import LogError, SettingsError
+    from hub.messagelog import ask_witness, read_witness_policy, with_findings
+    from hub.settings import load_settings
+
+    path = load_settings(config).witness_policy
+    if path is None:
+        raise SettingsError("settings.invalid", "witness_policy is not set: there is no witness to ask")
+    for witness in read_witness_policy(path).witnesses:
+        try:
+            report = with_findings(report, ask_witness(hub.log, witness), "witness")
+        except LogError as exc:
+            typer.echo(f"{witness.name}: {exc.code}: {exc.detail}", err=True)
+    return report
 
 
 def _tell(report: AuditReport) -> None:

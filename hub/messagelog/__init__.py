@@ -33,6 +33,7 @@ from hub.messagelog.tampering import (
     tampering_kinds,
 )
 from hub.messagelog.tile_routes import tiled_log_routes
+from hub.messagelog.witnessaudit import ask_witness
 from hub.messagelog.witnesses import read_witness_policy
 from hub.messagelog.witnessing import Witnessing
 
@@ -59,6 +60,7 @@ __all__ = [
     "WaitingCheckpoint",
     "WitnessState",
     "Witnessing",
+    "ask_witness",
     "conclude",
     "describe_place",
     "finding_as_json",
