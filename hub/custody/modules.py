@@ -154,14 +154,22 @@ class Module:
 
     def _one_token(self, place: TokenPlace) -> Token:
         assert self._library is not None  # noqa: S101 (for the type checker; _find loaded it)
+        tokens, unreadable = [], 0
         try:
-            slots = self._library.get_slots(token_present=True)
-            tokens = [token for slot in slots if _fits(token := slot.get_token(), place)]
+            for slot in self._library.get_slots(token_present=True):
+                try:
+                    token = slot.get_token()
+                except PKCS11Error:
+                    # One token that was taken out must not keep the others from being used.
+                    unreadable += 1
+                    continue
+                if _fits(token, place):
+                    tokens.append(token)
         except PKCS11Error as exc:
             detail = f"the module {self._path.name} does not list its tokens: {type(exc).__name__}"
             raise TrustError("trust.token_unavailable", detail) from exc
         if len(tokens) != 1:
-            detail = f"{len(tokens)} tokens fit {place} instead of one"
+            detail = f"{len(tokens)} tokens fit {place} instead of one; {unreadable} cannot be read"
             raise TrustError("trust.token_unavailable", detail)
         return tokens[0]
 

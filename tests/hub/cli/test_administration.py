@@ -113,7 +113,7 @@ def test_a_log_without_checkpoints_has_no_time_stamps(prepared: Prepared) -> Non
     assert json.loads(run(prepared, "log", "stamps", "--json").stdout) == {"waiting": [], "stamped": []}
 
 
-def test_the_log_can_be_checked_and_an_empty_one_is_sound(prepared: Prepared) -> None:
-    done = run(prepared, "log", "check", "--json")
+def test_the_log_can_be_audited_and_an_empty_one_is_sound(prepared: Prepared) -> None:
+    done = run(prepared, "log", "audit", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["size"] == 0
