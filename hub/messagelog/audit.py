@@ -161,8 +161,9 @@ class _Run:
                 if found is not None and not found.is_empty():
                     settled, located = max(settled, claim.size), found
                     break
-        self._locate_unsigned(located, max(settled, proven))
+        # Only what was led back to a signed root explains why others fail.
         wrong = located.first
+        self._locate_unsigned(located, max(settled, proven))
         unexplained = [
             claim for claim in bad if wrong is None or claim.size <= wrong or claim.size <= best_good
         ]

@@ -22,6 +22,7 @@ class Tampering(StrEnum):
     ENTRY_MISSING = "entry_missing"
     ENTRY_INSERTED = "entry_inserted"
     ENTRIES_SWAPPED = "entries_swapped"
+    ENTRY_OR_HASH_CHANGED = "entry_or_hash_changed"
     HASH_CHANGED = "hash_changed"
     NODE_CHANGED = "node_changed"
     NODE_MISSING = "node_missing"

@@ -45,11 +45,11 @@ class Teller:
         missing = {index for span in self.scan.missing for index in range(*span)}
         for index in missing & rest.true.keys():
             del rest.true[index]
-        findings = [*self._tell_moved(rest), *self._tell_changed(rest), *self._tell_unclear(rest, missing)]
-        findings += self._tell_missing()
-        wrong = sorted({*located.true, *missing, *(span.start for span in located.unclear)})
         right = _Spans(located.right)
-        findings += self._tell_hashes(set(wrong), right)
+        findings = [*self._tell_moved(rest), *self._tell_changed(rest), *self._tell_unclear(rest, missing)]
+        findings += self._tell_missing(missing, right)
+        wrong = sorted({*located.true, *missing, *(span.start for span in located.unclear)})
+        findings += self._tell_hashes({*located.true, *missing}, right)
         findings += self._tell_nodes(located, wrong, right)
         findings += self._tell_hidden(set(located.true) | missing)
         findings += self._tell_unreadable(findings)
@@ -66,20 +66,22 @@ class Teller:
         earlier = {index: place for index, place in rest.moved.items() if place == index - 1}
         among = {index: place for index, place in rest.moved.items() if place in rest.moved}
         if among and len(among) == len(rest.moved) and set(among.values()) == set(among):
-            first = min(among)
+            told, first = among, min(among)
             detail = f"the entry logged here stands at {among[first]}; {len(among)} entries changed places"
             yield self._at(Tampering.ENTRIES_SWAPPED, first, detail, len(among))
         elif later and len(later) >= len(rest.moved) - 1:
-            first = min(later)
+            told, first = later, min(later)
             detail = f"from here on {len(later)} entries stand one place later than they were logged"
             yield self._at(Tampering.ENTRY_INSERTED, first, detail)
         elif earlier and len(earlier) >= len(rest.moved) - 1:
+            told = earlier
             yield self._tell_removed(rest, min(earlier), len(earlier))
         else:
             return
-        for index in rest.moved:
+        # What moved otherwise is told by itself.
+        for index in told:
             rest.true.pop(index, None)
-        rest.moved.clear()
+            rest.moved.pop(index, None)
 
     def _tell_removed(self, rest: Located, earliest: int, count: int) -> Finding:
         """Tell that an entry is gone and those after it were moved up; it was one of the pair before them."""
@@ -113,7 +115,14 @@ class Teller:
                 why = "the hashes that could tell which one were changed as well"
                 yield self._between(span, why, is_first=span.start == first)
 
-    def _between(self, span: Span, why: str, *, is_first: bool = False) -> Finding:
+    def _between(
+        self,
+        span: Span,
+        why: str,
+        *,
+        is_first: bool = False,
+        kind: Tampering = Tampering.ENTRY_CHANGED,
+    ) -> Finding:
         """Enclose a wrong entry as closely as checkpoints and what others know of single entries allow."""
         first, last = max(span.start, self.proven), span.end - 1
         if is_first:
@@ -121,7 +130,7 @@ class Teller:
             last = min([last, *(size - 1 for size in self.failed if size > first)])
         first, last = narrow(self.hashes, first, last, self._unreadable)
         return Finding(
-            kind=Tampering.ENTRY_CHANGED,
+            kind=kind,
             detail=why if first != last else "the hash above it does not fit, and its neighbours are right",
             first=first,
             last=last,
@@ -132,12 +141,19 @@ class Teller:
     def _unreadable(self) -> frozenset[int]:
         return frozenset(self.scan.unreadable)
 
-    def _tell_missing(self) -> Iterator[Finding]:
+    def _tell_missing(self, missing: set[int], right: _Spans) -> Iterator[Finding]:
         for span in self.scan.missing:
             many = f"{span.end - span.start} rows are" if span.end - span.start > 1 else "its row is"
+            # Below one hash with a row that is gone, the other one cannot be checked any more.
+            beside = [
+                index
+                for index in (span.start - 1, span.end)
+                if index ^ 1 in missing and index < self.scan.size and not right.cover(Span(index, index + 1))
+            ]
+            unchecked = f"; beside it, {beside} cannot be checked any more" if beside else ""
             yield Finding(
                 kind=Tampering.ENTRY_MISSING,
-                detail=f"{many} not there",
+                detail=f"{many} not there{unchecked}",
                 first=span.start,
                 last=span.start,
                 count=span.end - span.start,
@@ -153,8 +169,8 @@ class Teller:
             if is_right or self._is_vouched(subtree, computed):
                 yield self._at(Tampering.HASH_CHANGED, index, f"the entry's hash is {computed.hex()}")
             else:
-                detail = "the entry and the hash beside it do not fit, and nothing tells which was changed"
-                yield self._at(Tampering.ENTRY_CHANGED, index, detail)
+                detail = "the entry and the hash beside it do not fit"
+                yield self._at(Tampering.ENTRY_OR_HASH_CHANGED, index, detail)
 
     def _is_vouched(self, subtree: Subtree, computed: bytes) -> bool:
         """Say whether the stored hash above vouches for what the entries give."""
@@ -189,6 +205,7 @@ class Teller:
                 yield self._between(
                     span,
                     "these entries, or the hash stored over them, were changed; no checkpoint tells which",
+                    kind=Tampering.ENTRY_OR_HASH_CHANGED,
                 )
 
     def _over(self, kind: Tampering, span: Span, detail: str) -> Finding:
