@@ -183,6 +183,9 @@ class Hub:
         except LogError as exc:
             _raise_log_alarm(self, exc)
             raise
+        if self.log.read_head() is None and self.log.last_checkpoint() is not None:
+            # So it is on a machine that never served this log; elsewhere somebody has removed the file.
+            _logger.warning("log.head_missing", origin=self.log.origin)
         if self.registry_file is not None:
             self.registry.apply(load_registry_file(self.registry_file), by="registry file")
         self.interruptions.start()
