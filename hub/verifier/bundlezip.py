@@ -42,8 +42,15 @@ _LIMITS = (
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _LOCAL = struct.Struct("<4s5H3I2H")
-_LOCAL_MAGIC, _END_MAGIC = b"PK\x03\x04", b"PK\x05\x06"
-_CENTRAL_BYTES, _END_BYTES, _ZIP64_END_BYTES = 46, 22, 76
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_ZIP64_END = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR = struct.Struct("<4sIQI")
+_LOCAL_MAGIC, _CENTRAL_MAGIC, _END_MAGIC = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+_ZIP64_END_MAGIC, _LOCATOR_MAGIC = b"PK\x06\x06", b"PK\x06\x07"
+_IN_ZIP64 = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+"""Stands for a number of the end of the directory that its ZIP64 form states."""
+
 _ZIP64 = struct.Struct("<2H")
 _ZIP64_ID, _LONGEST_ZIP64 = 1, 32
 
@@ -92,42 +99,59 @@ class BundleZip:
                 content = member.read(entry.file_size + 1)
         except (zipfile.BadZipFile, zlib.error, EOFError) as exc:
             raise BundleError("bundle.unreadable", f"{name}: {exc}"[:300]) from exc
-        if len(content) != entry.file_size:
-            raise BundleError("bundle.unreadable", f"{name} has not the size it claims")
+        _require(len(content) == entry.file_size, f"{name} has not the size it claims")
         return content
 
     def _check(self) -> None:
         entries = self._zip.infolist()
-        if not 0 < len(entries) <= _MOST_MEMBERS:
-            raise BundleError("bundle.unreadable", f"{len(entries)} members, allowed 1 to {_MOST_MEMBERS}")
-        if len({entry.orig_filename.casefold() for entry in entries}) != len(entries):
-            raise BundleError("bundle.unreadable", "a name occurs twice")
+        _require(0 < len(entries) <= _MOST_MEMBERS, f"{len(entries)} members, allowed 1 to {_MOST_MEMBERS}")
+        names = {entry.orig_filename.casefold() for entry in entries}
+        _require(len(names) == len(entries), "a name occurs twice")
         for entry in entries:
             _check_entry(entry)
-        if self.size > _MOST_UNPACKED:
-            raise BundleError("bundle.unreadable", f"unpacks to more than {_MOST_UNPACKED} bytes")
+        _require(self.size <= _MOST_UNPACKED, f"unpacks to more than {_MOST_UNPACKED} bytes")
         self._check_layout(entries)
 
     def _check_layout(self, entries: list[zipfile.ZipInfo]) -> None:
         """Account for every byte of the file, from the first local header to the end of the directory."""
         position = 0
         for entry in sorted(entries, key=lambda each: each.header_offset):
-            if entry.header_offset != position:
-                raise BundleError(
-                    "bundle.unreadable", f"bytes before {entry.filename}, or it overlaps another"
-                )
+            is_next = entry.header_offset == position
+            _require(is_next, f"bytes before {entry.filename}, or it overlaps another")
             position += self._check_local(entry) + entry.compress_size
-        if self._zip.start_dir != position or self._zip.comment:
-            raise BundleError("bundle.unreadable", "bytes before the directory, or a comment")
-        position += sum(
-            _CENTRAL_BYTES + len(entry.orig_filename.encode()) + len(entry.extra) for entry in entries
+        _require(self._zip.start_dir == position, "bytes before the directory")
+        self._check_directory(position)
+
+    def _check_directory(self, start: int) -> None:
+        """Hold each field of the directory and of its end to what was read, that no two readers differ."""
+        end = self._file.seek(0, 2) - _END.size
+        self._file.seek(start)
+        for entry in self._zip.infolist():
+            stated = _CENTRAL.unpack(self._file.read(_CENTRAL.size))
+            name, extra = entry.orig_filename.encode(), entry.extra
+            is_same = (stated[0], *stated[10:14]) == (_CENTRAL_MAGIC, len(name), len(extra), 0, 0)
+            is_same = is_same and self._file.read(len(name) + len(extra)) == name + extra
+            _require(is_same, f"{entry.filename}: its lengths are wrong, or bytes in the directory")
+        position, count = self._file.tell(), len(self._entries)
+        totals = (count, count, position - start, start)
+        is_zip64 = position != end
+        if is_zip64:
+            self._check_zip64(position, end, totals)
+        magic, disk, first_disk, *stated_totals, comment = _END.unpack(self._file.read(_END.size))
+        is_same = all(
+            each == total or (is_zip64 and each == most)
+            for each, total, most in zip(stated_totals, totals, _IN_ZIP64, strict=True)
         )
-        size = self._file.seek(0, 2)
-        if size - position not in {_END_BYTES, _ZIP64_END_BYTES + _END_BYTES}:
-            raise BundleError("bundle.unreadable", "bytes in or behind the directory")
-        self._file.seek(size - _END_BYTES)
-        if not self._file.read(4).startswith(_END_MAGIC):
-            raise BundleError("bundle.unreadable", "it does not end with the end of the directory")
+        is_same = is_same and (magic, disk, first_disk, comment) == (_END_MAGIC, 0, 0, 0)
+        _require(is_same, "bytes in or behind the directory, a comment, or a wrong count")
+
+    def _check_zip64(self, position: int, end: int, totals: tuple[int, ...]) -> None:
+        _require(end - position == _ZIP64_END.size + _LOCATOR.size, "bytes behind the directory")
+        magic, length, _, _, disk, first_disk, *stated = _ZIP64_END.unpack(self._file.read(_ZIP64_END.size))
+        locator = _LOCATOR.unpack(self._file.read(_LOCATOR.size))
+        is_same = (magic, length, disk, first_disk) == (_ZIP64_END_MAGIC, _ZIP64_END.size - 12, 0, 0)
+        is_same = is_same and tuple(stated) == totals and locator == (_LOCATOR_MAGIC, 0, position, 1)
+        _require(is_same, "the end of the directory is not what it should be")
 
     def _check_local(self, entry: zipfile.ZipInfo) -> int:
         """Hold a local header to the directory; return its length, name and extra field included."""
@@ -142,8 +166,8 @@ class BundleZip:
             and name == entry.orig_filename.encode()
             and all(local in {stated, 0xFFFFFFFF} for local, stated in sizes)
         )
-        if not is_same or not _is_zip64_or_nothing(extra):
-            raise BundleError("bundle.unreadable", f"{entry.filename}: two headers that differ")
+        is_same = is_same and _is_zip64_or_nothing(extra)
+        _require(is_same, f"{entry.filename}: two headers that differ")
         return _LOCAL.size + len(name) + len(extra)
 
 
@@ -153,17 +177,18 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         raise BundleError("bundle.unreadable", f"a name that is not allowed: {entry.orig_filename!r}"[:300])
     is_plain = entry.flag_bits == 0 and entry.compress_type in _METHODS and not entry.comment
     kind = stat.S_IFMT(entry.external_attr >> 16)
-    if not is_plain or kind not in {0, stat.S_IFREG} or not _is_zip64_or_nothing(entry.extra):
-        raise BundleError(
-            "bundle.unreadable", f"{name} is encrypted, a link, or packed by a method not allowed"
-        )
+    is_plain = is_plain and kind in {0, stat.S_IFREG} and _is_zip64_or_nothing(entry.extra)
+    _require(is_plain, f"{name} is encrypted, a link, or packed by a method not allowed")
     most = next(limit for pattern, limit in _LIMITS if pattern.fullmatch(name))
-    if entry.file_size > min(most, _MOST_EXPANSION * entry.compress_size):
-        raise BundleError(
-            "bundle.unreadable", f"{name}: {entry.compress_size} bytes claim to unpack to {entry.file_size}"
-        )
-    if entry.compress_type == zipfile.ZIP_STORED and entry.file_size != entry.compress_size:
-        raise BundleError("bundle.unreadable", f"{name} is stored in another size than its own")
+    is_possible = entry.file_size <= min(most, _MOST_EXPANSION * entry.compress_size)
+    _require(is_possible, f"{name}: {entry.compress_size} bytes claim to unpack to {entry.file_size}")
+    is_its_size = entry.compress_type != zipfile.ZIP_STORED or entry.file_size == entry.compress_size
+    _require(is_its_size, f"{name} is stored in another size than its own")
+
+
+def _require(holds: bool, detail: str) -> None:  # noqa: FBT001 (the condition is what it is about)
+    if not holds:
+        raise BundleError("bundle.unreadable", detail)
 
 
 def _is_zip64_or_nothing(extra: bytes) -> bool:

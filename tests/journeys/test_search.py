@@ -45,7 +45,8 @@ def test_a_message_is_found_by_its_case_and_the_search_is_on_record(world: World
         "detail": "case",
         "message_id": None,
     }
-    assert request.header.id in {row["message_id"] for row in rows}
+    of_it = readings(world, auditor, f"account=Wang%20Fang&message={request.header.id}")
+    assert {(row["message_id"], row["what"]) for row in of_it} == {(request.header.id, "search")}
 
 
 def readings(world: World, headers: dict[str, str], query: str) -> list[dict[str, Any]]:

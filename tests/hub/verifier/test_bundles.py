@@ -491,6 +491,21 @@ def test_no_byte_of_the_zip_can_be_changed_without_its_being_seen(
     assert not report.is_valid or _describes(raw, position)
 
 
+def test_no_field_of_the_headers_or_the_end_of_the_zip_is_left_unread(world: World, files: Files) -> None:
+    raw = zipped(files)
+    headers = ((b"PK\x03\x04", 30), (b"PK\x01\x02", 46), (b"PK\x05\x06", 22))
+    starts = {(at, length) for magic, length in headers for at in (raw.find(magic), raw.rfind(magic))}
+    positions = {at + offset for at, length in starts for offset in range(length)}
+    unseen = []
+    for position in sorted(positions):
+        for bit in (0, 7):
+            changed = bytearray(raw)
+            changed[position] ^= 1 << bit
+            if world.verify(bytes(changed)).is_valid and not _describes(raw, position):
+                unseen.append((position, bit))
+    assert unseen == []
+
+
 def _describes(raw: bytes, position: int) -> bool:
     """Tell whether a byte is a date, or a field of the directory by which nothing is found or judged."""
     for magic, start, free in (
