@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hub.bundles.zipstream import ZipStream
+from hub.verifier.bundlezip import BundleZip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,3 +94,4 @@ def test_more_members_than_the_old_format_can_count_are_written_all_the_same() -
     file.write(stream.finish())
     with zipfile.ZipFile(file) as read:
         assert len(read.namelist()) == 65_600
+    assert len(BundleZip(file).names) == 65_600
