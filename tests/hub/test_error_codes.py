@@ -35,6 +35,7 @@ NO_CODES = frozenset(
         "log.html",
         "log.cosignature_damaged",
         "log.not_cosigned",
+        "log.head_missing",
         "log.not_stamped",
         "log.stamps_coalesced",
         "log.witness_forgot",
