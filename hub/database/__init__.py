@@ -14,10 +14,11 @@ from hub.database.engine import is_writing, open_database
 from hub.database.inserting import insert_rows
 from hub.database.rights import grants
 from hub.database.serving import ServingClaim, ServingNumber
-from hub.database.tables import keep_append_only, metadata
+from hub.database.tables import NUMBER, keep_append_only, metadata
 from hub.database.writer import Writer
 
 __all__ = [
+    "NUMBER",
     "ServingClaim",
     "ServingNumber",
     "Writer",

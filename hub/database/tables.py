@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData, Table, event
+from sqlalchemy import BigInteger, Integer, MetaData, Table, event
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 metadata = MetaData()
 """Every slice's `store.py` declares its tables here and is the only one to touch them."""
+
+NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""Type of a column of large numbers; SQLite makes only an INTEGER primary key the table's own order."""
 
 APPEND_ONLY = "append_only"
 """Key in a table's `info`: whether its rows are never changed or removed."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, insert, select
+from sqlalchemy import Column, Index, String, Table, Text, insert, select
 
 from hub.clock import format_instant, parse_instant
-from hub.database import keep_append_only, metadata
+from hub.database import NUMBER, keep_append_only, metadata
 from hub.identifiers import MessageId
 
 if TYPE_CHECKING:
@@ -29,13 +29,10 @@ if TYPE_CHECKING:
     from hub.accounts import Principal
     from hub.database import Writer
 
-# SQLite makes only an INTEGER primary key the table's own order.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
 _readings = Table(
     "readings",
     metadata,
-    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
     Column("at", String(24), nullable=False),
     Column("account", Text, nullable=False),
     Column("subsystem", String(60)),

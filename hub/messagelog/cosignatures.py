@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Integer, Table, Text, bindparam, func, insert, select
+from sqlalchemy import Column, Table, Text, bindparam, func, insert, select
 
 from hub.clock import format_instant, parse_instant
-from hub.database import keep_append_only, metadata
+from hub.database import NUMBER, keep_append_only, metadata
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,13 +18,10 @@ if TYPE_CHECKING:
 
     from hub.tlog import VerifierKey
 
-# SQLite makes only an INTEGER primary key the table's own order.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
 log_cosignatures = Table(
     "log_cosignatures",
     metadata,
-    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("size", NUMBER, primary_key=True, autoincrement=False),
     # Name and key id: a witness that changes its key is another one.
     Column("witness", Text, primary_key=True),
     Column("line", Text, nullable=False),

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
-    BigInteger,
     Column,
     Index,
     Integer,
@@ -39,7 +38,7 @@ from sqlalchemy import (
 )
 
 from hub.clock import format_instant, parse_instant
-from hub.database import keep_append_only, metadata
+from hub.database import NUMBER, keep_append_only, metadata
 from hub.preservation import Answers
 from hub.trust import DIGEST_BYTES, AnswerKind
 
@@ -49,13 +48,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-# SQLite makes only an INTEGER primary key the table's own order.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
 evidence_objects = Table(
     "evidence_objects",
     metadata,
-    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
     Column("sha256", String(64), nullable=False, unique=True),
     Column("hashes", LargeBinary, nullable=False),
     Column("kept_at", Text, nullable=False),
@@ -64,7 +60,7 @@ evidence_objects = Table(
 evidence_stamps = Table(
     "evidence_stamps",
     metadata,
-    Column("number", _Number, primary_key=True, autoincrement=False),
+    Column("number", NUMBER, primary_key=True, autoincrement=False),
     Column("token", LargeBinary, nullable=False),
     Column("digest", Text, nullable=False),
     Column("stamped_at", Text, nullable=False),
@@ -78,10 +74,10 @@ Index("evidence_stamps_by_end", evidence_stamps.c.ends_at)
 evidence_batches = Table(
     "evidence_batches",
     metadata,
-    Column("stamp", _Number, primary_key=True, autoincrement=False),
-    Column("first_object", _Number, nullable=False),
-    Column("last_object", _Number, nullable=False),
-    Column("size", _Number, unique=True),
+    Column("stamp", NUMBER, primary_key=True, autoincrement=False),
+    Column("first_object", NUMBER, nullable=False),
+    Column("last_object", NUMBER, nullable=False),
+    Column("size", NUMBER, unique=True),
     Column("note_sha256", String(64).with_variant(Text, "sqlite"), unique=True),
     sqlite_strict=True,
 )
@@ -90,8 +86,8 @@ Index("evidence_batches_by_object", evidence_batches.c.last_object)
 evidence_renewals = Table(
     "evidence_renewals",
     metadata,
-    Column("stamp", _Number, primary_key=True, autoincrement=False),
-    Column("renewed_by", _Number, nullable=False),
+    Column("stamp", NUMBER, primary_key=True, autoincrement=False),
+    Column("renewed_by", NUMBER, nullable=False),
     Column("path", LargeBinary, nullable=False),
     sqlite_strict=True,
 )
@@ -99,11 +95,11 @@ evidence_renewals = Table(
 evidence_chains = Table(
     "evidence_chains",
     metadata,
-    Column("batch", _Number, primary_key=True, autoincrement=False),
+    Column("batch", NUMBER, primary_key=True, autoincrement=False),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("stamp", _Number, nullable=False),
+    Column("stamp", NUMBER, nullable=False),
     Column("path", LargeBinary, nullable=False),
-    Column("last_before", _Number, nullable=False),
+    Column("last_before", NUMBER, nullable=False),
     sqlite_strict=True,
 )
 
@@ -112,7 +108,7 @@ evidence_rehashed = Table(
     metadata,
     Column("sha256", String(64).with_variant(Text, "sqlite"), primary_key=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("batch", _Number, nullable=False),
+    Column("batch", NUMBER, nullable=False),
     Column("place", Integer, nullable=False),
     Column("hashes", LargeBinary, nullable=False),
     sqlite_strict=True,
@@ -131,7 +127,7 @@ evidence_answers = Table(
 evidence_stamp_answers = Table(
     "evidence_stamp_answers",
     metadata,
-    Column("stamp", _Number, primary_key=True, autoincrement=False),
+    Column("stamp", NUMBER, primary_key=True, autoincrement=False),
     Column("sha256", String(64).with_variant(Text, "sqlite"), primary_key=True),
     sqlite_strict=True,
 )

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
-    BigInteger,
     Column,
-    Integer,
     Row,
     Table,
     Text,
@@ -28,7 +26,7 @@ from sqlalchemy import (
 )
 
 from hub.clock import format_instant, parse_instant
-from hub.database import metadata
+from hub.database import NUMBER, metadata
 from hub.errors import LogError
 from hub.messagelog.evidencestore import evidence_batches, evidence_stamps
 from hub.messagelog.store import log_checkpoints, read_note
@@ -38,14 +36,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-# SQLite makes only an INTEGER primary key the table's own order.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
 # Checkpoints that wait; rows come and go.
 log_stamps_waiting = Table(
     "log_stamps_waiting",
     metadata,
-    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("size", NUMBER, primary_key=True, autoincrement=False),
     Column("since", Text, nullable=False),
     sqlite_strict=True,
 )

@@ -6,11 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     Column,
     Index,
-    Integer,
     LargeBinary,
     Table,
     Text,
@@ -21,7 +19,7 @@ from sqlalchemy import (
 )
 
 from hub.clock import format_instant, parse_instant
-from hub.database import insert_rows, keep_append_only, metadata
+from hub.database import NUMBER, insert_rows, keep_append_only, metadata
 from hub.errors import LogError
 from hub.tlog import Entry, Frontier, LoggedEntry, LogPosition, Span, Subtree
 
@@ -33,13 +31,10 @@ if TYPE_CHECKING:
 
     from hub.identifiers import MessageId
 
-# SQLite makes only an INTEGER primary key the table's own order.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
 log_entries = Table(
     "log_entries",
     metadata,
-    Column("leaf_index", _Number, primary_key=True, autoincrement=False),
+    Column("leaf_index", NUMBER, primary_key=True, autoincrement=False),
     Column("entry", LargeBinary, nullable=False),
     Column("leaf_hash", LargeBinary(32), nullable=False),
     Column("message_id", Text),
@@ -51,7 +46,7 @@ log_nodes = Table(
     "log_nodes",
     metadata,
     # Subtree.position; leaves are in log_entries.
-    Column("position", _Number, primary_key=True, autoincrement=False),
+    Column("position", NUMBER, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary(32), nullable=False),
     sqlite_strict=True,
 )
@@ -59,7 +54,7 @@ log_nodes = Table(
 log_checkpoints = Table(
     "log_checkpoints",
     metadata,
-    Column("size", _Number, primary_key=True, autoincrement=False),
+    Column("size", NUMBER, primary_key=True, autoincrement=False),
     Column("note", Text, nullable=False),
     Column("signed_at", Text),
     sqlite_strict=True,
