@@ -48,6 +48,18 @@ def module_at(path: Path) -> Module:
         return _modules.setdefault(str(path), Module(path))
 
 
+def module_of(place: TokenPlace, module: Path | None) -> Module:
+    """Return the module a key's place names, or else the one given.
+
+    Raises:
+        TrustError: `trust.token_unavailable`: there is neither.
+    """
+    library = place.module or module
+    if library is None:
+        raise TrustError("trust.token_unavailable", f"no PKCS#11 module is set for {place}")
+    return module_at(library)
+
+
 class Module:
     """A PKCS#11 library, its lock, and what is logged in.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pkcs11 import Attribute, ObjectClass
 from pkcs11.exceptions import MultipleObjectsReturned, NoSuchKey, PKCS11Error
 
-from hub.custody.modules import module_at
+from hub.custody.modules import module_of
 from hub.errors import TrustError
 
 if TYPE_CHECKING:
@@ -45,13 +45,10 @@ class TokenAccess:
     """
 
     def __init__(self, place: TokenPlace, pin: Secret, module: Path | None, *, what: str) -> None:
-        library = place.module or module
-        if library is None:
-            raise TrustError("trust.token_unavailable", f"no PKCS#11 module is set for {place}")
         self._place = place
         self._pin = pin
         self._what = what
-        self._module: Module = module_at(library)
+        self._module: Module = module_of(place, module)
         self.was_open = False
 
     @property

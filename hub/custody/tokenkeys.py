@@ -14,7 +14,7 @@ from pkcs11.exceptions import PKCS11Error
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from hub.custody.generation import KeyAlgorithm
-from hub.custody.modules import module_at
+from hub.custody.modules import module_of
 from hub.custody.tokens import TokenHolder
 from hub.errors import TrustError
 
@@ -48,12 +48,9 @@ def generate_in_token(
     Raises:
         TrustError: as `hub.custody.generate_key`.
     """
-    library = place.module or module
-    if library is None:
-        raise TrustError("trust.token_unavailable", f"no PKCS#11 module is set for {place}")
     if place.object is None:
         raise TrustError("trust.key_unusable", f"a new key needs a name: object= in {place}")
-    with module_at(library).session(place, pin) as session:
+    with module_of(place, module).session(place, pin) as session:
         try:
             named = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.LABEL: place.object}
             if list(session.get_objects(named)):

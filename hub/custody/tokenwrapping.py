@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Never
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
-from hub.custody.modules import module_at
+from hub.custody.modules import module_of
 from hub.custody.tokenaccess import TokenAccess
 from hub.custody.wrapping import KEY_BYTES, challenge, fingerprint_of, not_wrapped
 from hub.errors import TrustError
@@ -118,12 +118,9 @@ def generate_in_token(place: TokenPlace, pin: Secret, module: Path | None) -> To
     Raises:
         TrustError: as `hub.custody.generate_wrapping_key`.
     """
-    library = place.module or module
-    if library is None:
-        raise TrustError("trust.token_unavailable", f"no PKCS#11 module is set for {place}")
     if place.object is None:
         raise TrustError("trust.key_unusable", f"a new key needs a name: object= in {place}")
-    with module_at(library).session(place, pin) as session:
+    with module_of(place, module).session(place, pin) as session:
         try:
             if _is_taken(session, place.object):
                 raise TrustError("trust.key_exists", f"{place}")

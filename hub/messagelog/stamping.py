@@ -21,8 +21,6 @@ nothing else. Of two processes that stamp the same batch one is quicker; the oth
 from __future__ import annotations
 
 import hashlib
-import random
-import threading
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -33,6 +31,7 @@ from hub.clock import format_instant
 from hub.errors import TrustError
 from hub.messagelog import evidencestore, stamps
 from hub.messagelog.evidencestore import Batch, StoredStamp
+from hub.messagelog.rounds import LOOK_SECONDS, Rounds
 from hub.messagelog.store import read_largest, read_note, read_size
 from hub.preservation import DEFAULT_DIGEST, Answers, HashTree
 
@@ -58,9 +57,6 @@ MOST_OBJECTS = 1000
 """How many containers one token covers at most."""
 
 _NO_END = 2**62
-_LOOK_SECONDS = 0.25
-_FIRST_PAUSE_SECONDS = 2.0
-_LONGEST_PAUSE_SECONDS = 300.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -110,26 +106,16 @@ class CheckpointStamper:
         self._most_waiting = most_waiting
         self._longest_wait = longest_wait
         self._most_objects = most_objects
-        self._failures = 0
+        self._rounds = Rounds()
         self._largest_seen = -2
-        self._stopped = threading.Event()
 
     def run(self) -> None:
         """Stamp what is signed, until `stop`."""
-        pause = 0.0
-        while not self._stopped.wait(pause):
-            try:
-                pause = self.work()
-            except Exception:
-                if self._stopped.is_set():
-                    return
-                # The database may be busy or gone for a while; what waits, waits.
-                _logger.exception("log.not_stamped")
-                pause = _LONGEST_PAUSE_SECONDS
+        self._rounds.run(self.work, "log.not_stamped")
 
     def stop(self) -> None:
         """Let `run` end; what still waits is stamped after the next start."""
-        self._stopped.set()
+        self._rounds.stop()
         self._authorities.close()
 
     def work(self) -> float:
@@ -143,15 +129,15 @@ class CheckpointStamper:
             waiting: list[WaitingCheckpoint | None] = list(stamps.read_waiting(connection))
         try:
             while waiting or self._is_backlog():
-                if self._stopped.is_set():
+                if self._rounds.is_stopped:
                     return 0.0
                 self._stamp(waiting.pop(0) if waiting else None)
-                self._failures = 0
+                self._rounds.succeed()
                 self._alarms.clear("trust.tsa_unreachable", SUBJECT)
         except TrustError as exc:
             return self._put_off(exc)
         self._alarms.clear("trust.stamps_waiting", SUBJECT)
-        return _LOOK_SECONDS
+        return LOOK_SECONDS
 
     def _line_up(self) -> None:
         """Let new checkpoints wait; a look first saves the writer most of the work."""
@@ -210,10 +196,7 @@ class CheckpointStamper:
                 f" since {format_instant(oldest)}"
             )
             self._alarms.raise_alarm("trust.stamps_waiting", SUBJECT, detail)
-        ceiling = min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS)
-        self._failures = min(self._failures + 1, 30)
-        # Hubs that lost the same authority at the same moment must not all come back at once.
-        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 (spreads load, protects nothing)
+        return self._rounds.put_off()
 
 
 def _keep(connection: Connection, batch: Batch, given: TimeStamp) -> bool:

@@ -20,7 +20,6 @@ Source: C2SP tlog-witness.
 
 from __future__ import annotations
 
-import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ import structlog
 from hub.errors import LogError
 from hub.messagelog import cosignatures, store
 from hub.messagelog.cosignatures import Cosignature
+from hub.messagelog.rounds import LOOK_SECONDS, Rounds
 from hub.messagelog.witnessclient import OtherSizeError, WitnessClient
 from hub.witness import Submission
 
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from hub.messagelog.service import MessageLog
     from hub.tlog import PolicyWitness, TrustPolicy
 
-_LOOK_SECONDS = 0.25
-_FIRST_PAUSE_SECONDS = 2.0
-_LONGEST_PAUSE_SECONDS = 300.0
 _MOST_TRIES = 4
 _logger = structlog.get_logger(__name__)
 
@@ -77,10 +74,9 @@ class WitnessAsker:
         self._witness = witness
         self._alarms = alarms
         self._client = client or WitnessClient(witness)
-        self._failures = 0
+        self._rounds = Rounds()
         # What it was asked about since this process began.
         self._asked_size = -1
-        self._stopped = threading.Event()
 
     @property
     def name(self) -> str:
@@ -89,20 +85,11 @@ class WitnessAsker:
 
     def run(self) -> None:
         """Have cosigned what is signed, until `stop`."""
-        pause = 0.0
-        while not self._stopped.wait(pause):
-            try:
-                pause = self.work()
-            except Exception:
-                if self._stopped.is_set():
-                    return
-                # The database may be busy or gone for a while; the next look may succeed.
-                _logger.exception("log.not_cosigned", witness=self.name)
-                pause = _LONGEST_PAUSE_SECONDS
+        self._rounds.run(self.work, "log.not_cosigned", witness=self.name)
 
     def stop(self) -> None:
         """Let `run` end."""
-        self._stopped.set()
+        self._rounds.stop()
         self._client.close()
 
     def work(self) -> float:
@@ -114,15 +101,15 @@ class WitnessAsker:
         with self._engine.connect() as connection:
             largest = store.read_largest(connection)
         if largest == self._asked_size or largest < 0:
-            return _LOOK_SECONDS
+            return LOOK_SECONDS
         try:
             self._ask()
         except LogError as exc:
             return self._put_off(exc)
-        self._failures = 0
+        self._rounds.succeed()
         self._alarms.clear("log.witness_unreachable", self.name)
         self._alarms.clear("log.witness_disagrees", self.name)
-        return _LOOK_SECONDS
+        return LOOK_SECONDS
 
     def _ask(self) -> None:
         with self._engine.connect() as connection:
@@ -167,10 +154,7 @@ class WitnessAsker:
             self._alarms.raise_alarm(
                 "log.witness_unreachable", self.name, f"{refusal.code}: {refusal.detail}"
             )
-        ceiling = min(_FIRST_PAUSE_SECONDS * 2**self._failures, _LONGEST_PAUSE_SECONDS)
-        self._failures = min(self._failures + 1, 30)
-        # Hubs that lost the same witness at the same moment must not all come back at once.
-        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 (spreads load, protects nothing)
+        return self._rounds.put_off()
 
 
 class Witnessing:
