@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,12 @@ if TYPE_CHECKING:
     from adapters.ports import Adapter, JsonObject
     from adapters.settings import GatewaySettings, KeySettings
     from hub.contracts import Contract
+    from hub.documents import DocumentSealer
     from hub.identifiers import ContractId
     from hub.trust import SigningKey, ValidatedPath
+
+_QUIET_END_SECONDS = 0.5
+_LONGEST_END_SECONDS = 5.0
 
 
 class GatewayProcess:
@@ -79,11 +84,15 @@ class GatewayProcess:
         policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
         self._validator = Validator(self.trust_lists, revocation, policies=policies, alarms=alarms)
         self._refresher = RevocationRefresher(revocation, alarms, self._clock)
-        self._http = httpx2.Client(follow_redirects=False)
+        # Kept apart from its client: a request under way may open a connection while the client closes.
+        self._transport = httpx2.HTTPTransport()
+        self._http = httpx2.Client(transport=self._transport, follow_redirects=False)
+        self._threads: list[threading.Thread] = []
         self._follower = TrustListFollower(
             self.trust_lists, settings.hub_url, self._http, alarms, self._clock
         )
         self._services = {service.service: service for service in more}
+        self._sealers: list[DocumentSealer] = []
         for file in settings.services:
             factories = {"proof": self._proof_adapter}
             self._services |= load_adapters(file, factories=factories, clock=self._clock)
@@ -137,11 +146,12 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Begin to follow trust and revocation lists, to work on drafts, and to look after certificates."""
-        threading.Thread(target=self._follower.run, name="trust-list", daemon=True).start()
         self._refresher.start()
-        threading.Thread(target=self._keys.run, name="keys", daemon=True).start()
-        for runner in self._drafts:
-            threading.Thread(target=runner.run, name="drafts", daemon=True).start()
+        work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
+        work += [("drafts", runner.run) for runner in self._drafts]
+        self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Stop fetching and give connections back."""
@@ -150,9 +160,20 @@ class GatewayProcess:
         self._refresher.close()
         for runner in self._drafts:
             runner.stopped.set()
+        self._join(_QUIET_END_SECONDS)
+        # What still waits for the hub is torn away from it.
+        self._http.close()
+        self._join(_LONGEST_END_SECONDS)
+        self._transport.close()
         for service in self._services.values():
             service.adapter.close()
-        self._http.close()
+        for sealer in self._sealers:
+            sealer.close()
+
+    def _join(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _plan_roll_over(self) -> RollOver:
         settings = self._settings
@@ -187,7 +208,7 @@ class GatewayProcess:
             notice=seal.notice,
             clock=self._clock,
         )
-
+        self._sealers.append(sealer)
         return lambda data: sealer.seal(typeset_proof(data, notice=seal.notice))
 
     def _proof_adapter(self, entry: ServiceEntry) -> Adapter:

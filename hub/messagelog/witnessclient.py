@@ -56,7 +56,13 @@ class WitnessClient:
             raise ValueError("a witness without a URL cannot be asked")
         self._key = witness.key
         self._url = f"{witness.url.rstrip('/')}/add-checkpoint"
-        self._client = client or httpx2.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        self._client = client or httpx2.Client(
+            timeout=_TIMEOUT,
+            # Checkpoints are a minute apart, so no connection is kept open between them.
+            limits=httpx2.Limits(max_keepalive_connections=0),
+            follow_redirects=False,
+            trust_env=False,
+        )
         self._longest_seconds = longest_seconds
 
     def close(self) -> None:
