@@ -12,7 +12,7 @@ store       reads `contracts/<name>/v<N>/` and proves each contract on its own e
 Source: contracts/README.md; JSON Schema 2020-12.
 """
 
-from hub.contracts.model import Contract, DataClass, Part
+from hub.contracts.model import Contract, DataClass, Part, Pattern
 from hub.contracts.payloads import JsonObject, JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import LONGEST_VALUE, BusinessKey, KeyKind, Promotion, Side, normalise
 from hub.contracts.retention import PERMANENT, Retention, RetentionPeriod
@@ -29,6 +29,7 @@ __all__ = [
     "JsonValue",
     "KeyKind",
     "Part",
+    "Pattern",
     "PayloadSyntaxError",
     "Promotion",
     "Retention",

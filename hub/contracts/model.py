@@ -42,6 +42,17 @@ class DataClass(StrEnum):
     SENSITIVE = "sensitive"
 
 
+class Pattern(StrEnum):
+    """What follows a message."""
+
+    REQUEST = "request"
+    """An answer."""
+    ONE_WAY = "one-way"
+    """Nothing but the recipient's receipt."""
+    EVENT = "event"
+    """The receipts of all who subscribed."""
+
+
 @dataclass(frozen=True)
 class Part:
     """One payload of a message.
@@ -66,6 +77,9 @@ class Contract:
     Args:
         retention: how long the hub keeps messages under it; None leaves that to the hub's settings.
         promoted: the business keys its messages are found by.
+        pattern: what follows a message.
+        is_ordered: whether the messages of one conversation are delivered one after the other, as they came.
+        is_end_to_end: whether payloads are encrypted to the recipient, so that the hub cannot read them.
     """
 
     id: ContractId
@@ -76,6 +90,9 @@ class Contract:
     response: tuple[Part, ...]
     retention: Retention | None = None
     promoted: tuple[Promotion, ...] = ()
+    pattern: Pattern = Pattern.REQUEST
+    is_ordered: bool = False
+    is_end_to_end: bool = False
 
     def promote(self, side: Side, documents: Mapping[str, JsonValue]) -> tuple[BusinessKey, ...]:
         """Return the business keys of a request or an answer.

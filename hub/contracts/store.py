@@ -18,7 +18,7 @@ from jsonschema import FormatChecker
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hub.contracts.formats import FORMATS
-from hub.contracts.model import Contract, DataClass, Part, find_violations
+from hub.contracts.model import Contract, DataClass, Part, Pattern, find_violations
 from hub.contracts.payloads import JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import KEY_NAME, LONGEST_VALUE, POINTER, KeyKind, Promotion, Side
 from hub.contracts.retention import Retention, RetentionPeriod
@@ -71,9 +71,12 @@ class _ContractRow(BaseModel):
     personal_data: DataClass
     sources: tuple[str, ...] = Field(min_length=1)
     request: tuple[_PartRow, ...]
-    response: tuple[_PartRow, ...] = Field(min_length=1)
+    response: tuple[_PartRow, ...] = ()
     retention: _RetentionRow | None = None
     promoted: tuple[_PromotedRow, ...] = ()
+    pattern: Pattern = Pattern.REQUEST
+    order: Literal["none", "conversation"] = "none"
+    end_to_end: bool = False
 
 
 class _CounterExample(BaseModel):
@@ -117,7 +120,12 @@ def _load_contract(file: Path) -> Contract:
         request=_load_parts(file, row.request),
         response=_load_parts(file, row.response),
         retention=_load_retention(file, row),
+        pattern=row.pattern,
+        is_ordered=row.order == "conversation",
+        is_end_to_end=row.end_to_end,
     )
+    if (contract.pattern is Pattern.REQUEST) != bool(contract.response):
+        _refuse(file, "has a response exactly when its pattern is request")
     promoted = tuple(_load_promotion(file, contract, each) for each in row.promoted)
     contract = replace(contract, promoted=promoted)
     _prove(contract, file.parent / "examples")

@@ -36,6 +36,8 @@ class ReceiptStatus(StrEnum):
 
     ACCEPTED = "accepted"
     """Verified, authorised and logged; about to be delivered."""
+    DELIVERED = "delivered"
+    """The recipient has it, safely; an answer may follow, `expected_by` when it says so."""
     PROCESSED = "processed"
     """Answered, and the answer verified, bound to the request and logged."""
     REFUSED = "refused"

@@ -21,6 +21,11 @@ class ExchangeState(StrEnum):
     """Where an exchange stands."""
 
     IN_PROGRESS = "in_progress"
+    """A process works on it now, and its sender waits."""
+    QUEUED = "queued"
+    """Accepted, and waiting to be delivered, for the first time or once more."""
+    DEFERRED = "deferred"
+    """The recipient has it and will answer later."""
     PROCESSED = "processed"
     REFUSED = "refused"
 

@@ -37,6 +37,10 @@ class EntryEvent(StrEnum):
 
     ACCEPTED = "accepted"
     """A request passed every check and will be delivered."""
+    DELIVERED = "delivered"
+    """A recipient has signed that it has a message and will answer later, or never has to."""
+    REPLAYED = "replayed"
+    """An operator had a message delivered again that could not be."""
     ANSWERED = "answered"
     """The response to a request passed every check."""
     REFUSED = "refused"
