@@ -196,8 +196,8 @@ class Hub:
         """Stop writing and give everything back."""
         await asyncio.to_thread(self.refresher.close)
         self.renewal.stop()
-        self.stamper.stop()
-        self.witnessing.stop()
+        await asyncio.to_thread(self.stamper.stop)
+        await asyncio.to_thread(self.witnessing.stop)
         self.vault_upkeep.stop()
         await asyncio.to_thread(self.portal.close)
         if isinstance(self.courier, HttpCourier):

@@ -18,6 +18,7 @@ LOOK_SECONDS = 0.25
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _MOST_FAILURES = 30
+_LAST_ROUND_SECONDS = 2.0
 _logger = structlog.get_logger(__name__)
 
 
@@ -27,6 +28,7 @@ class Rounds:
     def __init__(self) -> None:
         self._failures = 0
         self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
 
     @property
     def is_stopped(self) -> bool:
@@ -41,6 +43,7 @@ class Rounds:
             trouble: the event to write into the hub's own log where a round failed.
             context: what to write with it.
         """
+        self._thread = threading.current_thread()
         pause = 0.0
         while not self._stopped.wait(pause):
             try:
@@ -52,9 +55,18 @@ class Rounds:
                 _logger.exception(trouble, **context)
                 pause = _LONGEST_PAUSE_SECONDS
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """Let `run` end with the round it is at."""
         self._stopped.set()
+
+    def stop(self) -> None:
+        """Let `run` end, and wait a little for its last round.
+
+        A connection that is being opened while its client is closed would be left open for ever.
+        """
+        self.end()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_LAST_ROUND_SECONDS)
 
     def succeed(self) -> None:
         """Forget earlier failures: somebody has answered."""

@@ -87,8 +87,12 @@ class WitnessAsker:
         """Have cosigned what is signed, until `stop`."""
         self._rounds.run(self.work, "log.not_cosigned", witness=self.name)
 
+    def end(self) -> None:
+        """Let `run` end with what it is at."""
+        self._rounds.end()
+
     def stop(self) -> None:
-        """Let `run` end."""
+        """Let `run` end, and give the connections back."""
         self._rounds.stop()
         self._client.close()
 
@@ -186,5 +190,7 @@ class Witnessing:
 
     def stop(self) -> None:
         """End asking."""
+        for asker in self._askers:
+            asker.end()
         for asker in self._askers:
             asker.stop()
