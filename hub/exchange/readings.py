@@ -58,6 +58,8 @@ class What(StrEnum):
     """Took an evidence bundle away."""
     STORY = "story"
     """Looked at a message's story in the portal."""
+    PATH = "path"
+    """Looked at a message's states and tries in the portal; not at its content."""
 
 
 @dataclass(frozen=True)

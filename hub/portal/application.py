@@ -14,11 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hub.errors import ExchangeError, PortalError
+from hub.portal.alarm_pages import AlarmPages
 from hub.portal.attempts import SignInAttempts
 from hub.portal.checking import ContainerCheck
 from hub.portal.log_page import LogPage
 from hub.portal.logproof import LogProver
 from hub.portal.pages import Page, Site
+from hub.portal.path_pages import NoDeliveries, PathPages
 from hub.portal.protection import Protected
 from hub.portal.searching import SearchPages
 from hub.portal.sessions import Sessions
@@ -104,6 +106,15 @@ class Portal:
                 readings=parts.readings,
                 clock=parts.clock,
             ).pages(),
+            *PathPages(
+                archive=parts.archive,
+                log=parts.log,
+                deliveries=NoDeliveries(),
+                registry=parts.registry,
+                readings=parts.readings,
+                clock=parts.clock,
+            ).pages(),
+            *AlarmPages(alarms=parts.alarms).pages(),
             *LogPage(health=parts.health, alarms=parts.alarms).pages(),
         )
         pages = Starlette(

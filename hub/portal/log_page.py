@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.portal.pages import Call, Page
-from hub.portal.signing_in import KEEPERS
+from hub.portal.visitors import KEEPERS
 
 if TYPE_CHECKING:
     from starlette.responses import Response

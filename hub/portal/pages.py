@@ -16,10 +16,12 @@ from anyio import CapacityLimiter, to_thread
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from hub.errors import HubError, Language, PortalError, error_kinds
+from hub.errors import ExchangeError, HubError, Language, PortalError, error_kinds
+from hub.identifiers import MessageId, is_message_id
 from hub.portal.forms import own_path, require_form_token
 from hub.portal.languages import language_of
 from hub.portal.origins import is_secure, require_own_origin, session_cookie
+from hub.portal.visitors import AUDITORS, OPERATORS, WATCHERS
 from hub.problems import status_of
 
 if TYPE_CHECKING:
@@ -64,10 +66,43 @@ class Call:
             raise PortalError("portal.session_ended")
         return self.visitor
 
+    @property
+    def message_id(self) -> MessageId:
+        """The message that the address names.
+
+        Raises:
+            ExchangeError: `exchange.message_unknown`: it is the form of none.
+        """
+        text = self.request.path_params["message_id"]
+        if not is_message_id(text):
+            raise ExchangeError("exchange.message_unknown", "not a message id")
+        return MessageId(text)
+
+    @property
+    def reads_content(self) -> bool:
+        """Whether the visitor may read what is in a message, and not only where it stands."""
+        return self.is_one_of(AUDITORS)
+
+    def is_one_of(self, roles: frozenset[Role]) -> bool:
+        """Tell whether the visitor has one of some roles, so that a page offers what they may do."""
+        return self.visitor is not None and bool(self.visitor.principal.roles & roles)
+
+    def message_address(self, message_id: MessageId) -> str:
+        """Return the page about a message: its whole story, or its path for who may not read content."""
+        return f"/portal/messages/{message_id}{'' if self.reads_content else '/path'}"
+
     def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Answer with a page in the caller's language."""
         path = own_path(self.request.url.path, HOME)
-        frame = {"visitor": self.visitor, "path": path, "form": self.form}
+        frame = {
+            "visitor": self.visitor,
+            "path": path,
+            "form": self.form,
+            "reads_content": self.reads_content,
+            "watches": self.is_one_of(WATCHERS),
+            "acts": self.is_one_of(OPERATORS),
+            "message_address": self.message_address,
+        }
         text = self.site.templates.render(template, self.language, frame | values)
         return HTMLResponse(text, status, headers={"Content-Language": self.language.value})
 

@@ -19,7 +19,7 @@ from hub.identifiers import MessageId, is_message_id
 from hub.portal.filters import Filters
 from hub.portal.names import Names
 from hub.portal.pages import Call, Page
-from hub.portal.signing_in import AUDITORS
+from hub.portal.visitors import WATCHERS
 from hub.registry import Service, Subsystem
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class SearchPages:
     def pages(self) -> tuple[Page, ...]:
         """Return the pages."""
         return (
-            Page(path="/messages", answer=self.start, roles=AUDITORS),
-            Page(path="/messages", answer=self.find, roles=AUDITORS, method="POST"),
-            Page(path="/conversations/{conversation}", answer=self.conversation, roles=AUDITORS),
+            Page(path="/messages", answer=self.start, roles=WATCHERS),
+            Page(path="/messages", answer=self.find, roles=WATCHERS, method="POST"),
+            Page(path="/conversations/{conversation}", answer=self.conversation, roles=WATCHERS),
         )
 
     def start(self, call: Call) -> Response:
@@ -83,7 +83,7 @@ class SearchPages:
 
     def _find_by_id(self, call: Call, number: MessageId) -> Response:
         if self.archive.find(number) is not None:
-            return RedirectResponse(f"/portal/messages/{number}", 303)
+            return RedirectResponse(call.message_address(number), 303)
         if self.archive.search(Search(conversation=number, most=1)).records:
             return RedirectResponse(f"/portal/conversations/{number}", 303)
         return self._show(call, mistake="number_unknown", status=404)

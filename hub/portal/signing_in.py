@@ -15,16 +15,13 @@ from hub.portal.forms import own_path, require_form_token
 from hub.portal.languages import remember_language
 from hub.portal.origins import session_cookie
 from hub.portal.pages import HOME, SIGN_IN, Call, Page
+from hub.portal.visitors import KEEPERS
 from hub.problems import status_of
 
 if TYPE_CHECKING:
     from hub.accounts import Accounts
     from hub.portal.attempts import SignInAttempts
     from hub.portal.sessions import Sessions
-
-AUDITORS = frozenset({Role.AUDITOR})
-KEEPERS = frozenset({Role.AUDITOR, Role.OPERATOR, Role.ADMINISTRATOR})
-"""Who looks after the log."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -98,8 +95,9 @@ class SignIn:
 
 def _home(call: Call) -> Response:
     """Lead to the first page of the visitor's role."""
-    is_auditor = Role.AUDITOR in call.signed_in.principal.roles
-    return RedirectResponse("/portal/messages" if is_auditor else "/portal/log", 303)
+    roles = call.signed_in.principal.roles
+    first = {Role.OPERATOR: "/portal/alarms", Role.AUDITOR: "/portal/messages"}
+    return RedirectResponse(next((path for role, path in first.items() if role in roles), "/portal/log"), 303)
 
 
 def _choose_language(call: Call) -> Response:

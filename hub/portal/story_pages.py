@@ -10,11 +10,10 @@ from starlette.responses import Response, StreamingResponse
 
 from hub.bundles import Selection
 from hub.envelope import CONTAINER_MEDIA_TYPE
-from hub.errors import ExchangeError, error_kinds
+from hub.errors import error_kinds
 from hub.exchange import What
-from hub.identifiers import MessageId, is_message_id
 from hub.portal.pages import Call, Page
-from hub.portal.signing_in import AUDITORS
+from hub.portal.visitors import AUDITORS
 from hub.verifier import tell_step
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from hub.bundles import EvidenceBundles
     from hub.clock import Clock
     from hub.exchange import Readings
+    from hub.identifiers import MessageId
     from hub.portal.story import Storyteller
 
 _MOST_READINGS = 20
@@ -50,7 +50,7 @@ class StoryPages:
 
     def show(self, call: Call) -> Response:
         """Show the whole story, once it is written down that somebody looks."""
-        message_id = _message_id(call)
+        message_id = call.message_id
         story = self.storyteller.tell(message_id)
         self._record(call, What.STORY, [message_id])
         return call.render(
@@ -63,7 +63,7 @@ class StoryPages:
 
     def download(self, call: Call) -> Response:
         """Hand out a container, byte for byte as it passed."""
-        message_id, part = _message_id(call), call.request.path_params["part"]
+        message_id, part = call.message_id, call.request.path_params["part"]
         container = self.storyteller.container(message_id, part)
         self._record(call, What.CONTAINER, [message_id], part)
         return Response(
@@ -74,11 +74,11 @@ class StoryPages:
 
     def export_message(self, call: Call) -> Response:
         """Hand out the evidence bundle of a message."""
-        return self._send(call, Selection(message=_message_id(call)))
+        return self._send(call, Selection(message=call.message_id))
 
     def export_conversation(self, call: Call) -> Response:
         """Hand out one evidence bundle of a whole conversation."""
-        return self._send(call, Selection(conversation=_message_id(call)))
+        return self._send(call, Selection(conversation=call.message_id))
 
     def _send(self, call: Call, selection: Selection) -> Response:
         prepared = self.bundles.prepare(selection)
@@ -92,10 +92,3 @@ class StoryPages:
     def _record(self, call: Call, what: What, ids: Sequence[MessageId], detail: str = "") -> None:
         principal = call.signed_in.principal
         self.readings.record(principal, what, ids, at=self.clock.now(), detail=detail)
-
-
-def _message_id(call: Call) -> MessageId:
-    text = call.request.path_params["message_id"]
-    if not is_message_id(text):
-        raise ExchangeError("exchange.message_unknown", "not a message id")
-    return MessageId(text)

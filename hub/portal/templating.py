@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from babel.dates import format_datetime
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -17,7 +18,7 @@ from hub.portal.languages import load_translations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 _LOCALES = {Language.ZH: "zh_CN", Language.EN: "en_GB"}
 _PATTERNS = {
@@ -25,6 +26,9 @@ _PATTERNS = {
     Language.EN: "d MMM y, HH:mm:ss",
 }
 _MILLISECONDS = ".SSS"
+_PERCENT = "0.#%"
+_MOST_UNITS = 2
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 class Templates:
@@ -60,6 +64,9 @@ def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
     environment.filters |= {
         "instant": lambda at: _instant(at, language),
         "exact_instant": lambda at: _instant(at, language, _MILLISECONDS),
+        "spoken": lambda at, pattern: _spoken(at, pattern, language),
+        "duration": lambda span: _duration(span, language),
+        "percent": lambda share: format_percent(share, _PERCENT, locale=_LOCALES[language]),
         "number": lambda number: format_decimal(number, locale=_LOCALES[language]),
         "printable": printable,
         "in_language": lambda texts: texts[language],
@@ -70,6 +77,30 @@ def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
 
 def _instant(at: datetime, language: Language, fraction: str = "") -> Markup:
     """Write an instant for people, Beijing time, and for programs, UTC."""
-    pattern = _PATTERNS[language] + fraction
-    spoken = format_datetime(at.astimezone(CHINA), pattern, tzinfo=CHINA, locale=_LOCALES[language])
+    spoken = _spoken(at, _PATTERNS[language] + fraction, language)
     return Markup('<time datetime="{}">{}</time>').format(format_instant(at), spoken)
+
+
+def _spoken(at: datetime, pattern: str, language: Language) -> str:
+    """Write an instant in Beijing time by a pattern of the Unicode CLDR."""
+    spoken: str = format_datetime(at.astimezone(CHINA), pattern, tzinfo=CHINA, locale=_LOCALES[language])
+    return spoken
+
+
+def _duration(span: timedelta, language: Language) -> str:
+    """Write a span by its two largest units; what is shorter than a second by milliseconds."""
+    seconds = max(0.0, span.total_seconds())
+    if seconds < 1:
+        return _in_units(round(seconds * 1000), "millisecond", language)
+    rest, said = int(seconds), list[str]()
+    for name, size in _UNITS:
+        count, rest = divmod(rest, size)
+        if count or said:
+            said.append(_in_units(count, name, language) if count else "")
+        if len(said) == _MOST_UNITS:
+            break
+    return ("" if language is Language.ZH else " ").join(each for each in said if each)
+
+
+def _in_units(count: int, name: str, language: Language) -> str:
+    return format_unit(count, f"duration-{name}", "short", locale=_LOCALES[language])

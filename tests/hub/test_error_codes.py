@@ -39,6 +39,7 @@ NO_CODES = frozenset(
         "log.not_stamped",
         "log.stamps_coalesced",
         "log.witness_forgot",
+        "portal.acted",
         "portal.css",
         "portal.sign_in_refused",
         "portal.signed_in",

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ID = new_message_id(SystemClock().now())
 AUDITOR = {Role.AUDITOR}
+WATCHERS = {Role.AUDITOR, Role.OPERATOR}
+CARERS = {Role.OPERATOR, Role.ADMINISTRATOR}
 KEEPERS = {Role.AUDITOR, Role.OPERATOR, Role.ADMINISTRATOR}
 
 # Route, the path to try, and who may; None for everybody.
@@ -28,13 +30,16 @@ DOORS: list[tuple[str, str, str, set[Role] | None]] = [
     ("POST", "/sign-in", "/sign-in", None),
     ("POST", "/sign-out", "/sign-out", None),
     ("GET", "/language/{language}", "/language/en", None),
-    ("GET", "/messages", "/messages", AUDITOR),
-    ("POST", "/messages", "/messages", AUDITOR),
-    ("GET", "/conversations/{conversation}", f"/conversations/{ID}", AUDITOR),
+    ("GET", "/messages", "/messages", WATCHERS),
+    ("POST", "/messages", "/messages", WATCHERS),
+    ("GET", "/conversations/{conversation}", f"/conversations/{ID}", WATCHERS),
+    ("GET", "/messages/{message_id}/path", f"/messages/{ID}/path", WATCHERS),
     ("GET", "/messages/{message_id}", f"/messages/{ID}", AUDITOR),
     ("GET", "/messages/{message_id}/containers/{part}", f"/messages/{ID}/containers/request", AUDITOR),
     ("GET", "/messages/{message_id}/evidence", f"/messages/{ID}/evidence", AUDITOR),
     ("GET", "/conversations/{message_id}/evidence", f"/conversations/{ID}/evidence", AUDITOR),
+    ("GET", "/alarms", "/alarms", KEEPERS),
+    ("POST", "/alarms/{alarm_id}/acknowledgement", "/alarms/4711/acknowledgement", CARERS),
     ("GET", "/log", "/log", KEEPERS),
 ]
 guarded = pytest.mark.parametrize(
