@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the database: how its transactions begin, what they promise, and which tables they find."""
+"""Connections to the database: how their transactions begin, and what they promise."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from hub.database.savepoints import install_savepoints
-from hub.database.tables import metadata
 from hub.errors import SettingsError
 
 WRITING = {"heliograph_is_writing": True}
@@ -34,30 +33,6 @@ _READERS = 12
 _MORE_READERS = 12
 
 
-def open_database(url: str, tables: MetaData = metadata) -> Engine:
-    """Open the database and create what is missing in it.
-
-    SQLite runs in WAL mode with a full flush on every commit, PostgreSQL with synchronous commits: an
-    acknowledged write survives a power cut. Several processes may open the same database at once.
-
-    Args:
-        url: an SQLAlchemy URL, for example `sqlite:////var/lib/heliograph/hub.sqlite` or
-            `postgresql+psycopg://heliograph@/heliograph?host=/run/postgresql`.
-        tables: what has to be in it.
-
-    Raises:
-        SettingsError: `settings.database_unusable`: it cannot be opened, or tables are missing that this
-            role may not create.
-    """
-    engine = _create_engine(url)
-    try:
-        _create_missing(engine, tables)
-    except (OperationalError, ProgrammingError) as exc:
-        engine.dispose()
-        raise SettingsError("settings.database_unusable", _first_line(exc)) from exc
-    return engine
-
-
 def is_writing(connection: Connection) -> bool:
     """Say whether a transaction is open that may write: nobody else writes until it ends."""
     return connection.in_transaction() and _is_for_writing(connection)
@@ -68,7 +43,12 @@ def patience(url: URL) -> dict[str, int]:
     return {name: value for name, value in _PATIENCE.items() if name not in url.query}
 
 
-def _create_engine(url: str) -> Engine:
+def connect_to(url: str) -> Engine:
+    """Return an engine whose transactions keep the promises; which tables are there is not looked at.
+
+    Raises:
+        SettingsError: `settings.database_unusable`: the URL is not of a database we know.
+    """
     try:
         if not url.startswith("postgresql"):
             engine = create_engine(url)
@@ -137,15 +117,3 @@ def _begin_postgresql(connection: Connection) -> None:
 def _is_for_writing(connection: Connection) -> bool:
     options = connection.get_execution_options()
     return all(options.get(name) for name in WRITING)
-
-
-def _create_missing(engine: Engine, tables: MetaData) -> None:
-    # A look first: who only serves need not be allowed to create tables, nor wait for who writes just now.
-    if set(inspect(engine).get_table_names()) >= set(tables.tables):
-        return
-    with engine.connect().execution_options(**WRITING) as connection, connection.begin():
-        tables.create_all(connection)
-
-
-def _first_line(error: OperationalError | ProgrammingError) -> str:
-    return str(error.orig).partition("\n")[0]

@@ -12,13 +12,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hub.database.revisions import version_table
 from hub.database.tables import APPEND_ONLY, metadata
 
 if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+    from sqlalchemy import Connection, MetaData
 
 _TO_ADD = "SELECT, INSERT"
 _TO_WORK = "SELECT, INSERT, UPDATE, DELETE"
+_SERVING = (
+    "SELECT DISTINCT r.rolname FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a "
+    "JOIN pg_roles r ON r.oid = a.grantee WHERE c.oid = to_regclass('public.log_entries') "
+    "AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner ORDER BY 1"
+)
 
 
 def grants(role: str, tables: MetaData = metadata) -> tuple[str, ...]:
@@ -41,12 +47,26 @@ def grants(role: str, tables: MetaData = metadata) -> tuple[str, ...]:
         f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, {who}",
         f"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, {who}",
         f"GRANT USAGE ON SCHEMA public TO {who}",
-        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {who}",
+        *grants_to_use(role, tables),
+    )
+
+
+def grants_to_use(role: str, tables: MetaData) -> tuple[str, ...]:
+    """Return the statements that let a role work on the tables, and take nothing away."""
+    who = _quoted(role)
+    return (
+        f'GRANT SELECT ON "{version_table.name}" TO {who}',
         *(
             f'GRANT {_TO_ADD if table.info.get(APPEND_ONLY) else _TO_WORK} ON "{table.name}" TO {who}'
             for table in tables.sorted_tables
         ),
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {who}",
     )
+
+
+def roles_that_serve(connection: Connection) -> tuple[str, ...]:
+    """Return the roles that were let work on the owner's tables: those that may add to the log."""
+    return tuple(connection.exec_driver_sql(_SERVING).scalars())
 
 
 def _quoted(role: str) -> str:

@@ -23,34 +23,42 @@ APPEND_ONLY = "append_only"
 def keep_append_only(table: Table) -> None:
     """Have the database itself refuse to change or remove a row of `table`.
 
-    The triggers are made together with the table. SQLite's `INSERT OR REPLACE` removes rows without asking
-    the delete trigger, so a row whose key is taken is refused before it is inserted.
+    The triggers are made together with the table.
     """
     table.info[APPEND_ONLY] = True
-    name = table.name
-    keys = " AND ".join(f'"{column.name}" = NEW."{column.name}"' for column in table.primary_key)
-    refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
-    taken = f'WHEN EXISTS (SELECT 1 FROM "{name}" WHERE {keys})'  # noqa: S608 - names of our own tables
-    for moment, condition in (("UPDATE", ""), ("DELETE", ""), ("INSERT", taken)):
-        trigger = f'"{name}_no_{moment.lower()}" BEFORE {moment} ON "{name}" {condition}'
-        _after_creation(table, "sqlite", f"CREATE TRIGGER {trigger} {refuse}")
-    _after_creation(
-        table,
-        "postgresql",
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ "
-        "BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$",
-    )
-    _after_creation(
-        table,
-        "postgresql",
-        f'CREATE TRIGGER "{name}_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "{name}" '
-        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
-    )
+    keys = [column.name for column in table.primary_key]
 
-
-def _after_creation(table: Table, dialect: str, statement: str) -> None:
     def create(_table: Table, connection: Connection, **_options: object) -> None:
-        if connection.dialect.name == dialect:
-            connection.exec_driver_sql(statement)
+        make_append_only(connection, table.name, *keys)
 
     event.listen(table, "after_create", create)
+
+
+def make_append_only(connection: Connection, name: str, *keys: str) -> None:
+    """Make the triggers of an append-only table, as a migration does beside the table itself.
+
+    SQLite's `INSERT OR REPLACE` removes rows without asking the delete trigger, so a row whose key is taken
+    is refused before it is inserted. Databases in use were made by these very statements: another form of
+    them is another function, and a migration of its own.
+
+    Args:
+        connection: in the transaction that made the table.
+        name: the table's.
+        keys: the columns of its primary key.
+    """
+    if connection.dialect.name == "sqlite":
+        same = " AND ".join(f'"{key}" = NEW."{key}"' for key in keys)
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
+        taken = f'WHEN EXISTS (SELECT 1 FROM "{name}" WHERE {same})'  # noqa: S608 - names of our own tables
+        for moment, condition in (("UPDATE", ""), ("DELETE", ""), ("INSERT", taken)):
+            trigger = f'"{name}_no_{moment.lower()}" BEFORE {moment} ON "{name}" {condition}'
+            connection.exec_driver_sql(f"CREATE TRIGGER {trigger} {refuse}")
+        return
+    connection.exec_driver_sql(
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ "
+        "BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$"
+    )
+    connection.exec_driver_sql(
+        f'CREATE TRIGGER "{name}_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "{name}" '
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+import hub.app  # noqa: F401 - whoever makes the tables has to know them all
 from adapters.simulators.pki import (
     PASSPHRASE_VARIABLE,
     DevelopmentPki,
