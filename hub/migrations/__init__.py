@@ -23,3 +23,5 @@ What a step may not do:
 SQLite adds and drops columns and indexes in place; what else `ALTER TABLE` does elsewhere needs
 `op.batch_alter_table`, which copies the table.
 """
+
+__all__: list[str] = []
