@@ -115,7 +115,7 @@ class Gatherer:
         last = None
         if "receipt" in envelopes:
             receipt = read_receipt(envelopes["receipt"])
-            last = receipt.log.index
+            last = receipt.log.index if receipt.log else None
             # An answer is logged under its own id.
             ids += [receipt.answer.id] if receipt.answer else []
         elif "answer" in envelopes:
@@ -141,6 +141,9 @@ class _NotThereError(Exception):
         self.why = why
 
 
+_UNENDED = {ExchangeState.IN_PROGRESS, ExchangeState.QUEUED, ExchangeState.DEFERRED}
+
+
 def _digests_of(record: ExchangeRecord) -> dict[str, str | None]:
     return {
         "request": record.request_sha256,
@@ -150,7 +153,7 @@ def _digests_of(record: ExchangeRecord) -> dict[str, str | None]:
 
 
 def _why_never_signed(record: ExchangeRecord) -> Why:
-    return Why.IN_PROGRESS if record.state is ExchangeState.IN_PROGRESS else Why.INTERRUPTED
+    return Why.IN_PROGRESS if record.state in _UNENDED else Why.INTERRUPTED
 
 
 def _signer(part: str, signature: Signature, record: ExchangeRecord) -> Signer:

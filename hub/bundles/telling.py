@@ -21,9 +21,15 @@ STATES = {
     ExchangeState.PROCESSED: Words("已应答", "answered"),
     ExchangeState.REFUSED: Words("未应答（被拒绝或失败）", "not answered (refused or failed)"),
     ExchangeState.IN_PROGRESS: Words("进行中", "in progress"),
+    ExchangeState.QUEUED: Words("待送达", "waiting to be delivered"),
+    ExchangeState.DEFERRED: Words("已送达，待应答", "delivered, to be answered later"),
 }
 _EVENTS = {
     EntryEvent.ACCEPTED: Words("平台核验通过并登记请求", "The hub checked the request and logged it"),
+    EntryEvent.DELIVERED: Words(
+        "平台登记应答方已收到", "The hub logged that the answering department has it"
+    ),
+    EntryEvent.REPLAYED: Words("平台登记重新送达", "The hub logged that it is delivered once more"),
     EntryEvent.ANSWERED: Words("平台核验通过并登记应答", "The hub checked the answer and logged it"),
     EntryEvent.REFUSED: Words("平台拒绝并登记", "The hub refused it and logged that"),
     EntryEvent.FAILED: Words("平台登记未能应答", "The hub logged that it could not be answered"),

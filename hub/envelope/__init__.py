@@ -15,6 +15,7 @@ from hub.envelope.container import (
 from hub.envelope.header import decode_header, encode_header
 from hub.envelope.model import (
     CONTAINER_MEDIA_TYPE,
+    TOPIC_PATTERN,
     Envelope,
     Header,
     InReplyTo,
@@ -39,11 +40,18 @@ from hub.envelope.notices import (
     write_fault,
     write_receipt,
 )
-from hub.envelope.replies import Party, fault_about_unreadable, reply_to, require_binding
+from hub.envelope.replies import (
+    Party,
+    fault_about_unreadable,
+    reply_to,
+    require_binding,
+    require_department_receipt,
+)
 from hub.envelope.zipform import Member, read_zip, write_zip
 
 __all__ = [
     "CONTAINER_MEDIA_TYPE",
+    "TOPIC_PATTERN",
     "Envelope",
     "Fault",
     "Header",
@@ -76,6 +84,7 @@ __all__ = [
     "refer_to",
     "reply_to",
     "require_binding",
+    "require_department_receipt",
     "seal_envelope",
     "sign_national",
     "tlv",

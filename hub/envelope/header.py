@@ -32,6 +32,7 @@ def encode_header(header: Header) -> bytes:
     """
     contract = f'"contract":"{header.contract}",' if header.contract else ""
     service = f',"service":"{header.service}"' if header.service else ""
+    topic = f',"topic":"{header.topic}"' if header.topic else ""
     payload = ",".join(
         f'{{"bytes":{p.bytes},"media_type":"{p.media_type}","name":"{p.name}","sha256":"{p.sha256}"}}'
         for p in header.payload
@@ -41,7 +42,7 @@ def encode_header(header: Header) -> bytes:
         f',"expires_at":"{format_instant(header.expires_at)}","id":"{header.id}"{_encode_reply(header)}'
         f',"kind":"{header.kind.value}","payload":[{payload}]{_encode_purpose(header)}'
         f',"recipient":"{header.recipient}","sender":"{header.sender}"'
-        f',"sent_at":"{format_instant(header.sent_at)}"{service}}}'
+        f',"sent_at":"{format_instant(header.sent_at)}"{service}{topic}}}'
     ).encode()
 
 

@@ -42,6 +42,7 @@ HEADER_MEDIA_TYPE = "application/json"
 PAYLOAD_NAME_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"
 _MEDIA_TYPE_PATTERN = r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}$"
 _SHA256_PATTERN = r"^[0-9a-f]{64}$"
+TOPIC_PATTERN = r"^[a-z0-9][a-z0-9.-]{0,79}$"
 
 
 class Kind(StrEnum):
@@ -138,7 +139,8 @@ class Header:
         conversation: id of the message that began the conversation this one belongs to.
         service: what is asked, or was asked; absent from a fault about an unreadable message.
         in_reply_to: present in responses and receipts, and in faults about a readable message.
-        purpose: present in requests.
+        purpose: present in requests and in events of a service.
+        topic: what an event of a service is about, for example `proof.revoked`; present only there.
     """
 
     id: _Message
@@ -152,17 +154,21 @@ class Header:
     contract: _Contract | None = None
     in_reply_to: InReplyTo | None = None
     purpose: Purpose | None = None
+    topic: Annotated[str, Field(pattern=TOPIC_PATTERN)] | None = None
     payload: tuple[PayloadEntry, ...] = Field(default=(), strict=False, max_length=32)
 
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> Header:
         if self.expires_at <= self.sent_at:
             raise ValueError("expires_at is not after sent_at")
-        if self.kind is Kind.REQUEST:
+        # An event of no service, such as a trust list, is for everybody and travels no exchange.
+        if (self.topic is not None) != (self.kind is Kind.EVENT and self.service is not None):
+            raise ValueError("a topic belongs to a service's event, which needs one")
+        if self.kind is Kind.REQUEST or self.topic is not None:
             if self.in_reply_to is not None:
-                raise ValueError("a request has no in_reply_to")
+                raise ValueError(f"a {self.kind} has no in_reply_to")
             if self.service is None or self.contract is None or self.purpose is None:
-                raise ValueError("a request needs service, contract and purpose")
+                raise ValueError(f"a {self.kind} needs service, contract and purpose")
         elif self.kind in {Kind.RESPONSE, Kind.RECEIPT} and self.in_reply_to is None:
             raise ValueError(f"a {self.kind} needs in_reply_to")
         if len({entry.name for entry in self.payload}) != len(self.payload):

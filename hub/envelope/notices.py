@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from hub.canonical import encode_canonical
@@ -68,14 +68,40 @@ class LogReference:
 
 @checked_dataclass(frozen=True, kw_only=True, config=_STRICT)
 class Receipt:
-    """The hub's signed word on what became of a request."""
+    """The signed word on what became of a message: the hub's, or that of the department it was for.
+
+    Attributes:
+        at: UTC; when it became so.
+        message: what the receipt is about.
+        log: where the hub's log says so; None in a department's own receipt, and only there.
+        answer: what the hub passes on as the answer: a response, a fault, or a department's receipt.
+        code: why it was refused; present exactly then.
+        expected_by: UTC; until when an answer is promised. Only in a receipt `delivered`.
+    """
 
     status: ReceiptStatus = Field(strict=False)
     at: _Instant
     message: MessageReference
-    log: LogReference
+    log: LogReference | None = None
     answer: MessageReference | None = None
     code: str | None = None
+    expected_by: _Instant | None = None
+
+    @model_validator(mode="after")
+    def _fields_fit_the_status(self) -> Receipt:
+        if (self.code is not None) != (self.status is ReceiptStatus.REFUSED):
+            raise ValueError("a code belongs to refused, and refused needs one")
+        if self.expected_by is not None:
+            if self.status is not ReceiptStatus.DELIVERED:
+                raise ValueError("expected_by belongs to delivered")
+            if self.expected_by < self.at:
+                raise ValueError("expected_by is before at")
+        # A department knows that it has a message and has worked on it; all else needs a log.
+        if self.log is None and (
+            self.status not in {ReceiptStatus.DELIVERED, ReceiptStatus.PROCESSED} or self.answer is not None
+        ):
+            raise ValueError("this needs a place in the log")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,16 +202,19 @@ def write_receipt(receipt: Receipt) -> Payload:
         "status": receipt.status.value,
         "at": format_instant(receipt.at),
         "message": _reference(receipt.message),
-        "log": {
+    }
+    if receipt.log is not None:
+        fields["log"] = {
             "origin": receipt.log.origin,
             "index": receipt.log.index,
             "leaf_sha256": receipt.log.leaf_sha256,
-        },
-    }
+        }
     if receipt.answer is not None:
         fields["answer"] = _reference(receipt.answer)
     if receipt.code is not None:
         fields["code"] = receipt.code
+    if receipt.expected_by is not None:
+        fields["expected_by"] = format_instant(receipt.expected_by)
     return Payload(RECEIPT_NAME, "application/json", encode_canonical(fields))
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from hub.envelope.container import seal_envelope
 from hub.envelope.model import Header, Kind
-from hub.errors import ExchangeError
+from hub.envelope.notices import ReceiptStatus, read_receipt, refer_to
+from hub.errors import EnvelopeError, ExchangeError
 from hub.identifiers import new_message_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hub.envelope.model import Envelope, Payload
+    from hub.envelope.notices import Receipt
     from hub.identifiers import SubsystemId
     from hub.trust import SigningKey
 
@@ -33,16 +35,32 @@ class Party:
     key: SigningKey
 
 
-def reply_to(
-    request: Envelope, kind: Kind, payloads: Sequence[Payload], *, party: Party, now: datetime
+def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
+    request: Envelope,
+    kind: Kind,
+    payloads: Sequence[Payload],
+    *,
+    party: Party,
+    now: datetime,
+    recipient: SubsystemId | None = None,
 ) -> Envelope:
-    """Make the envelope that answers `request`."""
+    """Make the envelope that answers `request`.
+
+    Args:
+        request: a request, or an event.
+        kind: response, fault or receipt.
+        payloads: in the order of the header's list.
+        party: who answers.
+        now: UTC.
+        recipient: whom it is for; whoever sent the request by default. The hub's receipt that goes to a
+            subscriber with an event is for the subscriber.
+    """
     asked = request.header
     header = Header(
         id=new_message_id(now),
         kind=kind,
         sender=party.subsystem,
-        recipient=asked.sender,
+        recipient=recipient or asked.sender,
         sent_at=now,
         expires_at=now + REPLY_LIFETIME,
         conversation=asked.conversation,
@@ -73,8 +91,14 @@ def fault_about_unreadable(payloads: Sequence[Payload], *, party: Party, now: da
     return seal_envelope(header, payloads, party.key)
 
 
-def require_binding(answer: Envelope, request: Envelope) -> None:
+def require_binding(answer: Envelope, request: Envelope, *, answerer: SubsystemId | None = None) -> None:
     """Refuse an answer that does not belong to `request`.
+
+    Args:
+        answer: a response, a fault or a department's receipt.
+        request: a request, or an event.
+        answerer: who has to have sent it; the request's recipient by default. Who answers an event is a
+            subscriber, while the event is sent to the hub.
 
     Raises:
         ExchangeError: `exchange.answer_not_bound`, naming the field that differs.
@@ -83,7 +107,7 @@ def require_binding(answer: Envelope, request: Envelope) -> None:
     if got.in_reply_to != request.as_in_reply_to():
         raise ExchangeError("exchange.answer_not_bound", "in_reply_to")
     for name, is_same in (
-        ("sender", got.sender == asked.recipient),
+        ("sender", got.sender == (answerer or asked.recipient)),
         ("recipient", got.recipient == asked.sender),
         ("service", got.service == asked.service),
         ("contract", got.contract == asked.contract),
@@ -91,3 +115,35 @@ def require_binding(answer: Envelope, request: Envelope) -> None:
     ):
         if not is_same:
             raise ExchangeError("exchange.answer_not_bound", name)
+
+
+def require_department_receipt(
+    envelope: Envelope, request: Envelope, *, answerer: SubsystemId | None = None
+) -> Receipt:
+    """Return what a department's own receipt says: that it has the message, or has worked on it.
+
+    Whether the department has signed it is a matter of its signature and is checked separately.
+
+    Args:
+        envelope: the receipt.
+        request: the message it must be about.
+        answerer: as in `require_binding`.
+
+    Raises:
+        ExchangeError: `exchange.answer_not_bound`: it is about another message, or another department's;
+            `exchange.answer_unreadable`: it is no receipt, or says what only the hub can say.
+    """
+    if envelope.header.kind is not Kind.RECEIPT:
+        raise ExchangeError("exchange.answer_unreadable", f"a {envelope.header.kind} is no receipt")
+    require_binding(envelope, request, answerer=answerer)
+    try:
+        receipt = read_receipt(envelope)
+    except EnvelopeError as error:
+        raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+    if receipt.message != refer_to(request):
+        raise ExchangeError("exchange.answer_not_bound", "the receipt is about another message")
+    if receipt.log is not None:
+        raise ExchangeError("exchange.answer_unreadable", "a department's receipt stands in no log")
+    if receipt.status is ReceiptStatus.DELIVERED and receipt.expected_by is None:
+        raise ExchangeError("exchange.answer_unreadable", "delivered, and no answer is promised")
+    return receipt

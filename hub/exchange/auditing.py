@@ -184,8 +184,9 @@ class HubAudit:
         except HubError:
             # Erased, lost or not signed: it says nothing.
             return
-        if envelope.header.sender == self.hub and receipt.log.origin == self.log.origin:
-            yield receipt.log.index, bytes.fromhex(receipt.log.leaf_sha256)
+        place = receipt.log
+        if place is not None and envelope.header.sender == self.hub and place.origin == self.log.origin:
+            yield place.index, bytes.fromhex(place.leaf_sha256)
 
 
 def _entry_row(number: int, leaf: bytes) -> tuple[object, ...]:

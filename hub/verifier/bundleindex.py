@@ -76,7 +76,7 @@ class MessageLine:
     sender: str
     recipient: str
     service: str
-    state: Literal["processed", "refused", "in_progress"]
+    state: Literal["processed", "refused", "in_progress", "queued", "deferred"]
     code: str | None
     received_at: _Instant
     concluded_at: _Instant | None

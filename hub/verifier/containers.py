@@ -175,6 +175,7 @@ class _Verification:
             "recipient": header.recipient,
             "service": header.service,
             "contract": header.contract,
+            "topic": header.topic,
             "sent_at": format_instant(header.sent_at),
             "in_reply_to": header.in_reply_to and header.in_reply_to.id,
             "purpose": header.purpose and f"{header.purpose.item}, case {header.purpose.case}",
@@ -260,7 +261,8 @@ class _Verification:
             receipt.message.manifest_sha256,
         ):
             raise ExchangeError("exchange.answer_not_bound", "the receipt is about another message")
-        return f"{receipt.status}: message {receipt.message.id}, log entry {receipt.log.index}"
+        place = f"log entry {receipt.log.index}" if receipt.log else "in no log: a department's own word"
+        return f"{receipt.status}: message {receipt.message.id}, {place}"
 
     def _read_fault(self, envelope: Envelope) -> str:
         fault = read_fault(envelope)
@@ -282,9 +284,12 @@ def _receipt_facts(receipt: Receipt) -> dict[str, str]:
         "receipt_message": receipt.message.id,
         "receipt_container_sha256": receipt.message.container_sha256,
         "receipt_manifest_sha256": receipt.message.manifest_sha256,
-        "receipt_log": f"{receipt.log.origin}, entry {receipt.log.index}",
-        "receipt_leaf_sha256": receipt.log.leaf_sha256,
     }
+    if receipt.log is not None:
+        facts["receipt_log"] = f"{receipt.log.origin}, entry {receipt.log.index}"
+        facts["receipt_leaf_sha256"] = receipt.log.leaf_sha256
+    if receipt.expected_by is not None:
+        facts["receipt_expected_by"] = format_instant(receipt.expected_by)
     if receipt.answer is not None:
         facts["receipt_answer"] = receipt.answer.id
         facts["receipt_answer_container_sha256"] = receipt.answer.container_sha256

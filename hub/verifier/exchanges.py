@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Protocol
 from cryptography.hazmat.primitives import hashes
 
 from hub.clock import format_instant
-from hub.envelope import Kind, ReceiptStatus, read_fault, read_receipt, refer_to, require_binding
+from hub.envelope import (
+    Kind,
+    ReceiptStatus,
+    read_fault,
+    read_receipt,
+    refer_to,
+    require_binding,
+    require_department_receipt,
+)
 from hub.errors import BundleError, ExchangeError
 from hub.tlog import Entry, EntryEvent, ProofFile, leaf_hash, verify_inclusion
 from hub.trust import VerificationReport
@@ -203,6 +211,9 @@ class _Verification:
     def _check_bound(self) -> str:
         """Hold the answer to the request; the hub answers with a fault where the department does not."""
         request, answer = self._envelope("request"), self._envelope("answer")
+        if answer.header.kind is Kind.RECEIPT:
+            said = require_department_receipt(answer, request)
+            return f"{said.status}, says {answer.header.sender} of manifest SHA-256 {request.manifest_sha256}"
         if answer.header.kind not in {Kind.RESPONSE, Kind.FAULT}:
             raise ExchangeError("exchange.answer_not_bound", f"a {answer.header.kind} is no answer")
         of_hub = (
@@ -288,6 +299,8 @@ class _Verification:
     def _check_logged(self) -> str:
         receipt = known(self._receipt)
         log = receipt.log
+        if log is None:
+            raise BundleError("bundle.contradiction", "it names no log entry, and is said to be the hub's")
         entry = self._entries.get(log.index)
         if entry is None:
             raise BundleError("bundle.contradiction", f"it names entry {log.index}, which is not here")
@@ -313,7 +326,7 @@ class _Verification:
         line, receipt = self._line, self._receipt
         digests = self._digests()
         logged = {(entry.event, entry.container_sha256) for entry in self._entries.values()}
-        if line.state == "in_progress" or receipt is None:
+        if line.state not in {"processed", "refused"} or receipt is None:
             raise BundleError(
                 "bundle.contradiction", f"the exchange is {line.state}, and has no final receipt"
             )
@@ -322,12 +335,12 @@ class _Verification:
             raise BundleError("bundle.contradiction", detail)
         if line.concluded_at != receipt.at:
             raise BundleError("bundle.contradiction", f"the receipt is of {format_instant(receipt.at)}")
-        kind = self._envelope("answer").header.kind
         if receipt.status is ReceiptStatus.PROCESSED:
             needed = {(EntryEvent.ACCEPTED, digests["request"]), (EntryEvent.ANSWERED, digests["answer"])}
-            if kind is not Kind.RESPONSE or not needed <= logged:
+            with_what = self._what_processed()
+            if with_what is None or not needed <= logged:
                 raise BundleError("bundle.contradiction", "processed needs an answer, and two log entries")
-            return "processed: accepted and answered in the log, with a response and a receipt"
+            return f"processed: accepted and answered in the log, with {with_what} and a receipt"
         ended = {(event, digests["request"]) for event in (EntryEvent.REFUSED, EntryEvent.FAILED)}
         fault = read_fault(self._envelope("answer"))
         if not ended & logged or fault.code != receipt.code:
@@ -335,6 +348,14 @@ class _Verification:
                 "bundle.contradiction", "refused needs a fault of the same code, and a log entry"
             )
         return f"refused: {fault.code}, in the log, the fault and the receipt"
+
+    def _what_processed(self) -> str | None:
+        """Say what shows that a department has worked on the request; None where nothing does."""
+        answer = self._envelope("answer")
+        if answer.header.kind is Kind.RECEIPT:
+            status = require_department_receipt(answer, self._envelope("request")).status
+            return "the department's receipt" if status is ReceiptStatus.PROCESSED else None
+        return "a response" if answer.header.kind is Kind.RESPONSE else None
 
     def _check_times(self) -> str:
         request, answer, receipt = (self._envelope(part).header for part in PARTS)

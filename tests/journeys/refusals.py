@@ -59,6 +59,7 @@ def require_refusal_receipt(world: World, reply: Reply, request: Envelope, code:
     assert (receipt.status, receipt.code) == (ReceiptStatus.REFUSED, code)
     assert receipt.message == refer_to(request)
     assert receipt.answer == refer_to(reply.envelope)
+    assert receipt.log is not None
     logged = world.hub.log.entry(receipt.log.index)
     assert logged.position.leaf_hash.hex() == receipt.log.leaf_sha256
     assert logged.entry.code == code

@@ -118,6 +118,7 @@ def test_a_bundle_holds_what_was_exchanged_and_its_proofs(world: World) -> None:
         verify_proof(proof, leaf, policy)
         events.append(json.loads(leaf)["event"])
     assert events == ["accepted", "answered"]
+    assert receipt.log is not None
     assert receipt.log.index == message["entries"][-1]["index"]
 
 

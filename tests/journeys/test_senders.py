@@ -39,6 +39,7 @@ def test_an_honest_request_is_answered_by_the_department_and_receipted_by_the_hu
     assert reply.receipt.message == refer_to(request)
     assert reply.receipt.answer == refer_to(reply.envelope)
     assert [entry.event for entry in world.entries(request)] == [EntryEvent.ACCEPTED]
+    assert reply.receipt.log is not None
     answered = world.hub.log.entry(reply.receipt.log.index).entry
     assert (answered.event, answered.message_id) == (EntryEvent.ANSWERED, reply.envelope.header.id)
     assert world.departments.received[-1].raw == request.raw, "the hub changes nothing"

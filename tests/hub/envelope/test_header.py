@@ -33,6 +33,7 @@ INSTANTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 1, 1), timezones=st
 )
 IDS = st.builds(new_message_id, INSTANTS)
 PURPOSES = st.builds(Purpose, item=TEXTS, case=TEXTS, legal_basis=TEXTS, official=TEXTS, post=TEXTS)
+TOPICS = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,79}", fullmatch=True)
 REPLIES = st.builds(InReplyTo, id=IDS, manifest_sha256=SHA256)
 ENTRIES = st.builds(
     PayloadEntry,
@@ -49,8 +50,10 @@ ENTRIES = st.builds(
 def headers(draw: st.DrawFn) -> Header:
     kind = draw(st.sampled_from(Kind))
     sent_at = draw(INSTANTS)
-    is_request = kind is Kind.REQUEST
+    topic = draw(st.none() | TOPICS) if kind is Kind.EVENT else None
+    is_request = kind is Kind.REQUEST or topic is not None
     needs_reply = kind in {Kind.RESPONSE, Kind.RECEIPT}
+    services = [None] if kind is Kind.EVENT else [None, PROOF]
     entries = draw(st.lists(ENTRIES, max_size=4, unique_by=lambda entry: entry.name))
     return header_for(
         (),
@@ -59,10 +62,11 @@ def headers(draw: st.DrawFn) -> Header:
         sent_at=sent_at,
         expires_at=sent_at + timedelta(milliseconds=draw(st.integers(1, 10**9))),
         conversation=draw(IDS),
-        service=PROOF if is_request else draw(st.sampled_from([None, PROOF])),
+        service=PROOF if is_request else draw(st.sampled_from(services)),
         contract=CONTRACT if is_request else draw(st.sampled_from([None, CONTRACT])),
         purpose=draw(PURPOSES if is_request else st.none() | PURPOSES),
         in_reply_to=None if is_request else draw(REPLIES if needs_reply else st.none() | REPLIES),
+        topic=topic,
         payload=tuple(entries),
     )
 
@@ -79,6 +83,7 @@ def fields_of(header: Header) -> dict[str, Any]:
         "conversation": header.conversation,
         "service": header.service,
         "contract": header.contract,
+        "topic": header.topic,
         "purpose": None,
         "in_reply_to": None,
         "payload": [
@@ -135,7 +140,7 @@ def test_an_unknown_field_is_refused_by_name(where: tuple[str | int, ...]) -> No
 
 
 def test_an_unknown_field_inside_in_reply_to_is_refused() -> None:
-    header = header_for((), kind=Kind.EVENT, in_reply_to=InReplyTo(id=OTHER_ID, manifest_sha256="0" * 64))
+    header = header_for((), kind=Kind.FAULT, in_reply_to=InReplyTo(id=OTHER_ID, manifest_sha256="0" * 64))
     fields = json.loads(encode_header(header))
     fields["in_reply_to"]["more"] = 1
 
@@ -181,6 +186,54 @@ def test_a_request_answers_nothing() -> None:
     reply = {"id": OTHER_ID, "manifest_sha256": "0" * 64}
 
     assert "in_reply_to" in refusal(canonical(example() | {"in_reply_to": reply})).detail
+
+
+def event_fields() -> dict[str, Any]:
+    return example() | {"kind": "event", "topic": "proof.revoked"}
+
+
+def test_an_event_of_a_service_says_what_it_is_about() -> None:
+    assert decode_header(canonical(event_fields())).topic == "proof.revoked"
+
+
+@pytest.mark.parametrize("name", ["contract", "purpose", "topic"])
+def test_an_event_of_a_service_needs_contract_purpose_and_topic(name: str) -> None:
+    fields = event_fields()
+    del fields[name]
+
+    assert refusal(canonical(fields)).code == "envelope.header_invalid"
+
+
+def test_a_topic_without_a_service_is_refused() -> None:
+    fields = event_fields()
+    for name in ("service", "contract"):
+        del fields[name]
+
+    assert refusal(canonical(fields)).code == "envelope.header_invalid"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.EVENT])
+def test_only_events_have_a_topic(kind: Kind) -> None:
+    reply = {"in_reply_to": {"id": OTHER_ID, "manifest_sha256": "0" * 64}}
+    fields = event_fields() | {"kind": kind.value} | ({} if kind is Kind.REQUEST else reply)
+
+    refused = refusal(canonical(fields))
+
+    assert refused.code == "envelope.header_invalid"
+    assert "topic" in refused.detail
+
+
+def test_an_event_answers_nothing() -> None:
+    reply = {"id": OTHER_ID, "manifest_sha256": "0" * 64}
+
+    assert "in_reply_to" in refusal(canonical(event_fields() | {"in_reply_to": reply})).detail
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "Proof", "proof revoked", ".proof", "proof/revoked", "证明", "p" * 81, "proof*", 7, None]
+)
+def test_a_topic_of_another_form_is_refused(topic: object) -> None:
+    assert refusal(canonical(event_fields() | {"topic": topic})).code == "envelope.header_invalid"
 
 
 @pytest.mark.parametrize("kind", [Kind.FAULT, Kind.EVENT])

@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from hub.clock import to_milliseconds
+from hub.clock import format_instant, to_milliseconds
 from hub.envelope import (
     Envelope,
     Fault,
@@ -48,17 +50,29 @@ REFERENCES = st.builds(
     container_sha256=SHA256,
     manifest_sha256=SHA256,
 )
-RECEIPTS = st.builds(
-    Receipt,
-    status=st.sampled_from(ReceiptStatus),
-    at=st.integers(0, 10**12).map(lambda ms: to_milliseconds(NOW + timedelta(milliseconds=ms))),
-    message=REFERENCES,
-    log=st.builds(
-        LogReference, origin=st.just("hub.example/log"), index=st.integers(0, 2**53 - 1), leaf_sha256=SHA256
-    ),
-    answer=st.none() | REFERENCES,
-    code=st.none() | st.just("access.service_not_granted"),
+PLACES = st.builds(
+    LogReference, origin=st.just("hub.example/log"), index=st.integers(0, 2**53 - 1), leaf_sha256=SHA256
 )
+
+
+@st.composite
+def receipts(draw: st.DrawFn) -> Receipt:
+    status = draw(st.sampled_from(ReceiptStatus))
+    is_of_department = status in {ReceiptStatus.DELIVERED, ReceiptStatus.PROCESSED} and draw(st.booleans())
+    at = to_milliseconds(NOW + timedelta(milliseconds=draw(st.integers(0, 10**12))))
+    promised = st.integers(0, 10**9).map(lambda ms: to_milliseconds(at + timedelta(milliseconds=ms)))
+    return Receipt(
+        status=status,
+        at=at,
+        message=draw(REFERENCES),
+        log=None if is_of_department else draw(PLACES),
+        answer=None if is_of_department else draw(st.none() | REFERENCES),
+        code="access.service_not_granted" if status is ReceiptStatus.REFUSED else None,
+        expected_by=draw(st.none() | promised) if status is ReceiptStatus.DELIVERED else None,
+    )
+
+
+RECEIPTS = receipts()
 
 
 def carrying(payload: Payload, kind: Kind) -> Envelope:
@@ -74,6 +88,49 @@ def test_a_receipt_says_after_the_wire_what_it_said_before(receipt: Receipt) -> 
 
     assert read_receipt(carrying(payload, Kind.RECEIPT)) == receipt
     assert rfc8785.dumps(json.loads(payload.content)) == payload.content
+
+
+LATER = NOW + timedelta(hours=1)
+EARLIER = NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("why", "changes"),
+    [
+        ("accepted is the hub's to say", {"status": ReceiptStatus.ACCEPTED, "log": None}),
+        ("refused too", {"status": ReceiptStatus.REFUSED, "log": None, "code": "exchange.expired"}),
+        ("no department vouches for an answer", {"log": None, "answer": refer_to(request_envelope())}),
+        ("refused says why", {"status": ReceiptStatus.REFUSED}),
+        ("only refused says why", {"code": "exchange.expired"}),
+        ("nothing is expected of what is processed", {"expected_by": LATER}),
+        ("nothing is expected of the past", {"status": ReceiptStatus.DELIVERED, "expected_by": EARLIER}),
+    ],
+)
+def test_a_receipt_that_says_what_it_cannot_is_refused(why: str, changes: dict[str, Any]) -> None:
+    place = LogReference(origin="hub.example/log", index=7, leaf_sha256="0" * 64)
+    usual: dict[str, Any] = {
+        "status": ReceiptStatus.PROCESSED,
+        "at": NOW,
+        "message": refer_to(request_envelope()),
+        "log": place,
+    }
+    Receipt(**usual)
+    with pytest.raises(ValidationError):
+        Receipt(**usual | changes)
+    # Nor is it read when somebody has written it all the same.
+    honest = json.loads(write_receipt(Receipt(**usual)).content)
+    content = {name: value for name, value in honest.items() if changes.get(name, value) is not None}
+    content |= {name: _written(value) for name, value in changes.items() if value is not None}
+    payload = Payload("receipt.json", "application/json", rfc8785.dumps(content))
+    with pytest.raises(EnvelopeError, match=r"envelope\.header_invalid"):
+        read_receipt(carrying(payload, Kind.RECEIPT))
+    assert why
+
+
+def _written(value: object) -> object:
+    if isinstance(value, datetime):
+        return format_instant(value)
+    return asdict(value) if isinstance(value, MessageReference) else value
 
 
 def test_a_fault_says_after_the_wire_in_both_languages_what_the_error_said() -> None:

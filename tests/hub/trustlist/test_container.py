@@ -22,6 +22,7 @@ from hub.trustlist import (
     encode_document,
     open_trust_list,
 )
+from tests.hub.envelope.signers import PURPOSE
 from tests.hub.trustlist.versions import DAY_ONE, OPERATOR, ListSigner, content, root, row_of, version
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_the_rightful_signer_s_other_containers_are_no_trust_lists() -> None:
         {"sent_at": instant + timedelta(seconds=1)},
         {"expires_at": SECOND.document.next_update + timedelta(days=1)},
         {"conversation": open_envelope(FIRST.raw).header.id},
-        {"service": "13510108MB1A00003J/fund/echo"},
+        {"service": "13510108MB1A00003J/fund/echo", "contract": "echo/v1", "purpose": PURPOSE, "topic": "x"},
         {"payloads": (Payload("list.json", "application/json", raw),)},
         {"payloads": (Payload("trust-list.json", "text/plain", raw),)},
         {"payloads": tuple(Payload(f"{n}.json", "application/json", raw) for n in range(2))},
