@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from fastapi import FastAPI
@@ -102,7 +103,7 @@ from hub.vault import KeyFolder as DataKeyFolder
 from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -119,6 +120,8 @@ _CERTIFICATES_SECONDS = 2.0
 _CLAIM_SECONDS = 1.0
 _LOOKS_FOR_INTERRUPTED = 5  # One look in so many turns of the claim.
 _OWN_ANSWERS_SECONDS = 20.0
+_UPKEEP_ENDS_SECONDS = 5.0
+_T = TypeVar("_T")
 _logger = structlog.get_logger(__name__)
 
 
@@ -164,6 +167,7 @@ class Hub:
     courier: Courier
     portal: Portal
     registry_file: Path | None
+    threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
         """Take up service: apply the registry file, and let messages that a crash cut off be tried again.
@@ -192,13 +196,32 @@ class Hub:
         self.vault.prepare(self.writer, self.vault_upkeep.retentions)
         self.eraser.resume()
 
+    def begin_upkeep(self) -> None:
+        """Start what goes on in threads of its own: who waits for an authority holds up nobody else."""
+        self.refresher.start()
+        self.witnessing.start()
+        for name, run in (
+            ("checkpoint-stamper", self.stamper.run),
+            ("evidence-renewal", self.renewal.run),
+            ("vault-upkeep", self.vault_upkeep.run),
+        ):
+            self.threads.append(threading.Thread(target=run, name=name, daemon=True))
+            self.threads[-1].start()
+
+    def end_upkeep(self) -> None:
+        """End it, and wait a little: who still used the database would leave its connection open."""
+        self.renewal.stop()
+        self.vault_upkeep.stop()
+        self.stamper.stop()
+        self.witnessing.stop()
+        self.refresher.close()
+        deadline = time.monotonic() + _UPKEEP_ENDS_SECONDS
+        for thread in self.threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
     async def close(self) -> None:
         """Stop writing and give everything back."""
-        await asyncio.to_thread(self.refresher.close)
-        self.renewal.stop()
-        await asyncio.to_thread(self.stamper.stop)
-        await asyncio.to_thread(self.witnessing.stop)
-        self.vault_upkeep.stop()
+        await asyncio.to_thread(self.end_upkeep)
         await asyncio.to_thread(self.portal.close)
         if isinstance(self.courier, HttpCourier):
             await self.courier.close()
@@ -542,12 +565,7 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_look_after_certificates(hub.upkeep)),
             asyncio.create_task(_keep_own_answers(hub.own_answers)),
         ]
-        hub.refresher.start()
-        # A thread of its own: what waits for an authority must hold up neither the others nor the end.
-        threading.Thread(target=hub.stamper.run, name="checkpoint-stamper", daemon=True).start()
-        threading.Thread(target=hub.renewal.run, name="evidence-renewal", daemon=True).start()
-        hub.witnessing.start()
-        threading.Thread(target=hub.vault_upkeep.run, name="vault-upkeep", daemon=True).start()
+        hub.begin_upkeep()
         yield
         for task in tasks:
             task.cancel()
@@ -600,12 +618,25 @@ def build_app(hub: Hub) -> FastAPI:
     return app
 
 
+async def _to_the_end(work: Callable[..., _T], *arguments: object) -> _T:
+    """Do work in a thread; who is cancelled meanwhile waits for its end.
+
+    A thread that went on while the hub closes would give its database connection back to nobody.
+    """
+    thread = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait({thread})
+        raise
+
+
 async def _follow_registry(registry: Registry) -> None:
     """Take over what commands and other hub processes change in the registry, as long as the hub serves."""
     while True:
         await asyncio.sleep(_REGISTRY_SECONDS)
         try:
-            await asyncio.to_thread(registry.refresh)
+            await _to_the_end(registry.refresh)
         except Exception:
             # The registry in memory stays as it was; the next look may succeed.
             _logger.exception("registry.not_refreshed")
@@ -615,8 +646,8 @@ async def _follow_trust_lists(hub: Hub) -> None:
     """Take over versions that other hub processes were given, and watch whether the next one is due."""
     while True:
         try:
-            await asyncio.to_thread(hub.trust_lists.refresh)
-            await asyncio.to_thread(hub.trust_lists.watch, hub.pipeline.clock.now(), hub.alarms)
+            await _to_the_end(hub.trust_lists.refresh)
+            await _to_the_end(hub.trust_lists.watch, hub.pipeline.clock.now(), hub.alarms)
         except Exception:
             # The list in memory stays in force; the next look may succeed.
             _logger.exception("trust_list.not_refreshed")
@@ -629,8 +660,8 @@ async def _seal_log(hub: Hub) -> None:
     while True:
         await asyncio.sleep(hub.checkpoint_seconds)
         try:
-            if await asyncio.to_thread(hub.log.size) > signed:
-                signed = (await asyncio.to_thread(hub.log.checkpoint)).checkpoint.size
+            if await _to_the_end(hub.log.size) > signed:
+                signed = (await _to_the_end(hub.log.checkpoint)).checkpoint.size
             _clear_log_alarms(hub)
         except HubError as exc:
             _raise_log_alarm(hub, exc)
@@ -645,8 +676,8 @@ async def _keep_claim(hub: Hub) -> None:
         try:
             for _ in range(_LOOKS_FOR_INTERRUPTED):
                 await asyncio.sleep(_CLAIM_SECONDS)
-                await asyncio.to_thread(hub.claim.keep)
-            await asyncio.to_thread(hub.interruptions.look)
+                await _to_the_end(hub.claim.keep)
+            await _to_the_end(hub.interruptions.look)
         except Exception:
             # The database may be gone for a while; claimed again before anything is released.
             _logger.exception("claim.not_kept")
@@ -672,7 +703,7 @@ def _clear_log_alarms(hub: Hub) -> None:
 async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:
     while True:
         try:
-            await asyncio.to_thread(upkeep.look)
+            await _to_the_end(upkeep.look)
         except Exception:
             # What is in use stays so; the next look may succeed.
             _logger.exception("certificates.not_looked_after")
@@ -682,7 +713,7 @@ async def _look_after_certificates(upkeep: CertificateUpkeep) -> None:
 async def _keep_own_answers(own: OwnAnswers) -> None:
     while True:
         try:
-            await asyncio.to_thread(own.look)
+            await _to_the_end(own.look)
         except Exception:
             # The database may be busy or gone for a while; the next look asks again.
             _logger.exception("revocation.own_answers_not_kept")
