@@ -56,6 +56,7 @@ _STATUS = {
     "registry.subsystem_unknown": 404,
     "registry.service_unknown": 404,
     "registry.access_right_unknown": 404,
+    "registry.subscription_unknown": 404,
     "registry.certificate_unknown": 404,
     "registry.certificate_retired": 409,
     "registry.member_inactive": 403,

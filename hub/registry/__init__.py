@@ -19,6 +19,8 @@ from hub.registry.model import (
     RegistryEntry,
     Service,
     Snapshot,
+    Subscription,
+    SubscriptionId,
     Subsystem,
     Title,
 )
@@ -47,6 +49,8 @@ __all__ = [
     "RegistryEntry",
     "Service",
     "Snapshot",
+    "Subscription",
+    "SubscriptionId",
     "Subsystem",
     "Title",
     "authorise",

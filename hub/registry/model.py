@@ -31,10 +31,16 @@ if TYPE_CHECKING:
 AccessRightId = NewType("AccessRightId", str)
 """A short name an administrator gives a right, for example `fund-asks-employment`."""
 
+SubscriptionId = NewType("SubscriptionId", str)
+"""A short name an administrator gives a subscription, for example `fund-hears-of-proofs`."""
+
 LONGEST_TEXT = 200
 LONGEST_TIMEOUT_SECONDS = 300
 
 _RIGHT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
+# What an event's header may say (PR-ENV 3.2), or the beginning of it and a star.
+_TOPIC = re.compile(r"[a-z0-9][a-z0-9.-]{0,79}|([a-z0-9][a-z0-9-]{0,76}\.)([a-z0-9-]{1,76}\.)*\*|\*")
+_LONGEST_TOPIC = 80
 # A power item's or a procedure's code, as it stands in the catalogue: 12, 31 or 33 characters, or local.
 _PURPOSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -151,9 +157,61 @@ class AccessRight:
         return self.valid_from <= on and (self.valid_until is None or on <= self.valid_until)
 
 
-RegistryEntry: TypeAlias = Member | Subsystem | Service | AccessRight | RegisteredCertificate
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """That a subsystem is sent the events of a service; it needs an access right to the service beside it.
+
+    Attributes:
+        id: a short name.
+        subscriber: the subsystem that is sent them.
+        service: whose events; its contract is one of events.
+        topics: which of them: a topic, `prefix.*` for all that begin with `prefix.`, or `*` for all.
+        gateway_url: where the subscriber's gateway listens; http or https.
+        valid_from: the first day, in China Standard Time.
+        valid_until: the last day; None for as long as nobody ends it.
+    """
+
+    id: SubscriptionId
+    subscriber: SubsystemId
+    service: ServiceId
+    topics: tuple[str, ...]
+    gateway_url: str
+    valid_from: date
+    valid_until: date | None = None
+
+    def __post_init__(self) -> None:
+        _require(_RIGHT_ID.fullmatch(self.id), "id: not 1 to 80 of a-z, 0-9 and hyphen")
+        _require(is_subsystem_id(self.subscriber), "subscriber: not <USCC>/<subsystem>")
+        _require(is_service_id(self.service), "service: not <USCC>/<subsystem>/<service>")
+        _require(self.topics, "topics: none is given")
+        _require(len(set(self.topics)) == len(self.topics), "topics: one is given twice")
+        _require(all(_is_topic(topic) for topic in self.topics), "topics: not a topic, `prefix.*` or `*`")
+        _require(_is_gateway_url(self.gateway_url), "gateway_url: not an http or https address")
+        _require(
+            self.valid_until is None or self.valid_from <= self.valid_until,
+            "valid_until: before valid_from",
+        )
+
+    def is_valid(self, on: date) -> bool:
+        """Tell whether it holds on a day."""
+        return self.valid_from <= on and (self.valid_until is None or on <= self.valid_until)
+
+    def covers(self, topic: str) -> bool:
+        """Tell whether events on this topic are wanted."""
+        return any(
+            topic == wanted or (wanted.endswith("*") and topic.startswith(wanted[:-1]))
+            for wanted in self.topics
+        )
+
+
+RegistryEntry: TypeAlias = Member | Subsystem | Service | AccessRight | Subscription | RegisteredCertificate
 EntryType: TypeAlias = (
-    type[Member] | type[Subsystem] | type[Service] | type[AccessRight] | type[RegisteredCertificate]
+    type[Member]
+    | type[Subsystem]
+    | type[Service]
+    | type[AccessRight]
+    | type[Subscription]
+    | type[RegisteredCertificate]
 )
 Kind = TypeVar("Kind", bound=RegistryEntry)
 
@@ -163,6 +221,7 @@ ENTRY_TYPES: Mapping[str, EntryType] = MappingProxyType(
         "subsystem": Subsystem,
         "service": Service,
         "access-right": AccessRight,
+        "subscription": Subscription,
         "certificate": RegisteredCertificate,
     }
 )
@@ -179,6 +238,7 @@ class Snapshot:
         version: the number of the last change in it.
         entries: by the name of their type and their id.
         rights: by consumer and service, in the order of their ids.
+        subscriptions: by service, in the order of their ids.
         certificates: by member and use, retired ones too.
     """
 
@@ -186,6 +246,7 @@ class Snapshot:
     entries: Mapping[tuple[str, str], RegistryEntry] = field(default_factory=dict)
     rights: Mapping[tuple[SubsystemId, ServiceId], tuple[AccessRight, ...]] = field(default_factory=dict)
     certificates: CertificateIndex = field(default_factory=dict)
+    subscriptions: Mapping[ServiceId, tuple[Subscription, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Iterable[RegistryEntry], version: int) -> Snapshot:
@@ -194,13 +255,16 @@ class Snapshot:
         ordered = dict(sorted(by_id.items()))
         rights: dict[tuple[SubsystemId, ServiceId], tuple[AccessRight, ...]] = {}
         certificates: CertificateIndex = {}
+        subscriptions: dict[ServiceId, tuple[Subscription, ...]] = {}
         for entry in ordered.values():
             if isinstance(entry, AccessRight):
                 pair = (entry.consumer, entry.service)
                 rights[pair] = (*rights.get(pair, ()), entry)
+            elif isinstance(entry, Subscription):
+                subscriptions[entry.service] = (*subscriptions.get(entry.service, ()), entry)
             elif isinstance(entry, RegisteredCertificate):
                 certificates.setdefault((entry.member, entry.use), {})[entry.id] = entry
-        return cls(version, MappingProxyType(ordered), MappingProxyType(rights), certificates)
+        return cls(version, MappingProxyType(ordered), MappingProxyType(rights), certificates, subscriptions)
 
     def find(self, kind: type[Kind], entry_id: str) -> Kind | None:
         """Return one entry, or None."""
@@ -263,6 +327,10 @@ class RecordedChange:
 def key_of(entry: RegistryEntry) -> tuple[str, str]:
     """Return what tells an entry from all others: the name of its type, and its id."""
     return (KIND_NAMES[type(entry)], entry.id)
+
+
+def _is_topic(text: str) -> bool:
+    return len(text) <= _LONGEST_TOPIC and _TOPIC.fullmatch(text) is not None
 
 
 def _is_gateway_url(url: str) -> bool:

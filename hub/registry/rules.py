@@ -18,6 +18,7 @@ from hub.registry.model import (
     RegistryEntry,
     Service,
     Snapshot,
+    Subscription,
     Subsystem,
     key_of,
 )
@@ -55,6 +56,20 @@ def authorise(
     raise AccessError(
         "access.purpose_not_allowed", f"{consumer} has a right to {service}, for other purposes"
     )
+
+
+def subscriptions_to(
+    snapshot: Snapshot, service: ServiceId, topic: str, on: date
+) -> tuple[Subscription, ...]:
+    """Return who subscribed to a service's events on a topic, one subscription for each subscriber.
+
+    Whether a subscriber may have them is a matter of its right: `authorise`.
+    """
+    found: dict[SubsystemId, Subscription] = {}
+    for each in snapshot.subscriptions.get(service, ()):
+        if each.is_valid(on) and each.covers(topic):
+            found.setdefault(each.subscriber, each)
+    return tuple(found.values())
 
 
 def require_active_member(snapshot: Snapshot, member_id: MemberId) -> Member:
@@ -118,6 +133,9 @@ def require_references(
                 raise RegistryError("registry.entry_invalid", f"contract: there is no {entry.contract}")
         case AccessRight():
             require_subsystem(snapshot, entry.consumer)
+            require_service(snapshot, entry.service)
+        case Subscription():
+            require_subsystem(snapshot, entry.subscriber)
             require_service(snapshot, entry.service)
         case RegisteredCertificate():
             _require_own_key(snapshot, entry)
@@ -269,10 +287,10 @@ def _names(entry: RegistryEntry, other: RegistryEntry) -> bool:
             return member_of(entry.id) == other.id
         case Service(), Subsystem():
             return subsystem_of(entry.id) == other.id
-        case AccessRight(), Subsystem():
-            return entry.consumer == other.id
-        case AccessRight(), Service():
-            return entry.service == other.id
+        case AccessRight(consumer=named) | Subscription(subscriber=named), Subsystem():
+            return named == other.id
+        case AccessRight(service=named) | Subscription(service=named), Service():
+            return named == other.id
         case RegisteredCertificate(), Member():
             return entry.member == other.id
         case _:

@@ -29,6 +29,7 @@ _LISTS: Mapping[str, EntryType] = {
     "subsystems": ENTRY_TYPES["subsystem"],
     "services": ENTRY_TYPES["service"],
     "access_rights": ENTRY_TYPES["access-right"],
+    "subscriptions": ENTRY_TYPES["subscription"],
 }
 
 
@@ -70,9 +71,9 @@ def schema_of(kind: EntryType) -> dict[str, Any]:
 def load_registry_file(path: Path) -> tuple[RegistryEntry, ...]:
     """Read the entries of a registry file.
 
-    It holds four lists: `members`, `subsystems`, `services` and `access_rights`. Under a member,
-    `certificates` lists PEM files with the certificates that are registered for its envelopes; paths start
-    at the file's folder.
+    It holds the lists `members`, `subsystems`, `services`, `access_rights` and `subscriptions`. Under a
+    member, `certificates` lists PEM files with the certificates that are registered for its envelopes; paths
+    start at the file's folder.
 
     Raises:
         RegistryError: `registry.file_invalid`; the detail names the file and the place in it, for example

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hub.database import Writer
     from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
     from hub.registry.certificates import RegisteredCertificate
-    from hub.registry.model import AccessRight, Member, RegistryEntry, Service, Subsystem
+    from hub.registry.model import AccessRight, Member, RegistryEntry, Service, Subscription, Subsystem
     from hub.trust import Use
 
 MOST_CHANGES_AT_A_TIME = 500
@@ -111,6 +111,16 @@ class Registry:
         rights = self._snapshot.rights.get((consumer, service), ())
         return rules.authorise(rights, consumer, service, purpose_item, on)
 
+    def subscriptions_to(self, service: ServiceId, topic: str, on: date) -> tuple[Subscription, ...]:
+        """Return who subscribed to a service's events on a topic; `authorise` says who may have them.
+
+        Args:
+            service: whose events.
+            topic: what the event is about.
+            on: the day, in China Standard Time.
+        """
+        return rules.subscriptions_to(self._snapshot, service, topic, on)
+
     def require_recognised(
         self, certificate: x509.Certificate, member: MemberId, use: Use, at: datetime
     ) -> None:
@@ -127,8 +137,9 @@ class Registry:
         """Return one entry, whatever its member's status.
 
         Raises:
-            RegistryError: `registry.member_unknown`, `registry.subsystem_unknown`, `registry.service_unknown`
-                or `registry.access_right_unknown`.
+            RegistryError: `registry.member_unknown`, `registry.subsystem_unknown`,
+                `registry.service_unknown`, `registry.access_right_unknown` or
+                `registry.subscription_unknown`.
         """
         entry = self._snapshot.find(kind, entry_id)
         if entry is None:

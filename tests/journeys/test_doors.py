@@ -139,7 +139,7 @@ DOORS += [
     ("GET", "/api/v1/keys/{name}/request", "/api/v1/keys/nothing/request", None, ADMINISTRATOR),
     ("PUT", "/api/v1/keys/{name}/certificate", "/api/v1/keys/nothing/certificate", {}, ADMINISTRATOR),
 ]
-for kind in ("member", "subsystem", "service", "access-right"):
+for kind in ("member", "subsystem", "service", "access-right", "subscription"):
     each = f"/api/v1/{kind}s/{{entry_id:path}}"
     DOORS += [
         ("GET", f"/api/v1/{kind}s", f"/api/v1/{kind}s", None, ANYBODY),
