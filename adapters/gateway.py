@@ -17,6 +17,7 @@ import structlog
 from adapters.acceptance import UsedReceipts
 from adapters.peers import require_signed_by
 from adapters.ports import Call
+from adapters.watching import answering, asking_legacy
 from hub.envelope import (
     Kind,
     Party,
@@ -68,17 +69,21 @@ class Gateway:
             receipt_raw: the hub's receipt for it, a container too.
         """
         request: Envelope | None = None
-        try:
-            request = open_envelope(raw)
-            self._check_request(request)
-            self._check_receipt(receipt_raw, request)
-            return self._respond(request).raw
-        except HubError as error:
-            _logger.info("gateway.refused", code=error.code, detail=error.detail, **logged(error))
-            return self._fault(request, error).raw
-        except Exception:
-            _logger.exception("gateway.failed")
-            return self._fault(request, AdapterError("adapter.system_fault", "the gateway failed")).raw
+        with answering(self.services) as watched:
+            try:
+                request = open_envelope(raw)
+                watched.opened(request.header)
+                self._check_request(request)
+                self._check_receipt(receipt_raw, request)
+                return self._respond(request).raw
+            except HubError as error:
+                _logger.info("gateway.refused", code=error.code, detail=error.detail, **logged(error))
+                watched.failed(error.code)
+                return self._fault(request, error).raw
+            except Exception:
+                _logger.exception("gateway.failed")
+                watched.failed("adapter.system_fault")
+                return self._fault(request, AdapterError("adapter.system_fault", "the gateway failed")).raw
 
     def _check_request(self, request: Envelope) -> None:
         header = request.header
@@ -122,7 +127,8 @@ class Gateway:
             purpose=header.purpose,
             timeout_seconds=configured.timeout_seconds,
         )
-        answer = configured.adapter.answer(data, call)
+        with asking_legacy(header.service):
+            answer = configured.adapter.answer(data, call)
         payloads = (
             Payload("response.json", "application/json", rfc8785.dumps(dict(answer.data))),
             *(Payload(d.name, d.media_type, d.content) for d in answer.documents),

@@ -32,6 +32,7 @@ from hub.envelope import (
 )
 from hub.errors import EnvelopeError, ExchangeError, TrustError
 from hub.identifiers import member_of, new_message_id, subsystem_of
+from hub.telemetry import about_message, inject, message_span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,6 +140,11 @@ class HubClient:
 
     def submit(self, request: Envelope, *, timeout_seconds: float) -> VerifiedAnswer:
         """Send a signed request and verify what comes back; raises as `ask` does."""
+        message_id, service = request.header.id, request.header.service or ""
+        with about_message(message_id), message_span("ask", message_id, kind="client", service=service):
+            return self._submit(request, timeout_seconds)
+
+    def _submit(self, request: Envelope, timeout_seconds: float) -> VerifiedAnswer:
         reply = self._post(request, timeout_seconds)
         answer = self._open(reply.content)
         if answer.header.kind is Kind.FAULT:
@@ -151,12 +157,14 @@ class HubClient:
         return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at)
 
     def _post(self, request: Envelope, timeout_seconds: float) -> _Reply:
+        headers = {"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE}
+        inject(headers)
         try:
             with self.http.stream(
                 "POST",
                 f"{self.url}/api/v1/messages",
                 content=request.raw,
-                headers={"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE},
+                headers=headers,
                 timeout=httpx2.Timeout(timeout_seconds, connect=5.0),
             ) as response:
                 if response.headers.get("content-type") != CONTAINER_MEDIA_TYPE:

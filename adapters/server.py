@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import httpx2
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.configuration import load_adapters
@@ -21,6 +22,7 @@ from adapters.drafts import DraftRunner
 from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
+from adapters.readiness import gateway_readiness
 from adapters.rollover import LOOK_SECONDS, KeyWatch, register_certificate
 from hub.alarms import LoggedAlarms
 from hub.clock import Clock, SystemClock
@@ -29,6 +31,7 @@ from hub.custody import KeyRing, RollOver, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
+from hub.telemetry import StatusServer, Watched, configure_tracing, status_routes
 from hub.trust import (
     OnlineRevocation,
     RevocationRefresher,
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from hub.contracts import Contract
     from hub.documents import DocumentSealer
     from hub.identifiers import ContractId
+    from hub.telemetry import Tracing
     from hub.trust import SigningKey, ValidatedPath
 
 _QUIET_END_SECONDS = 0.5
@@ -105,6 +109,16 @@ class GatewayProcess:
             validator=self._validator,
             clock=self._clock,
         )
+        self.readiness = gateway_readiness(
+            key=self._key,
+            trust_lists=self.trust_lists,
+            clock=self._clock,
+            http=self._http,
+            hub_url=settings.hub_url,
+            data_folder=settings.data_folder,
+        )
+        self._status = StatusServer(self.readiness)
+        self._tracing: Tracing | None = None
         self.roll_over = self._plan_roll_over()
         self.roll_over.resume()
         self._keys = KeyWatch(
@@ -146,6 +160,12 @@ class GatewayProcess:
 
     def start(self) -> None:
         """Begin to follow trust and revocation lists, to work on drafts, and to look after certificates."""
+        settings = self._settings
+        if settings.status_port is not None:
+            self._status.start(settings.status_host, settings.status_port)
+        self._tracing = configure_tracing(
+            "gateway", instance=settings.member, endpoint=settings.trace_endpoint, ratio=settings.trace_ratio
+        )
         self._refresher.start()
         work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
         work += [("drafts", runner.run) for runner in self._drafts]
@@ -169,6 +189,9 @@ class GatewayProcess:
             service.adapter.close()
         for sealer in self._sealers:
             sealer.close()
+        self._status.stop()
+        if self._tracing is not None:
+            self._tracing.close()
 
     def _join(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -223,7 +246,7 @@ class GatewayProcess:
 
 
 def build_gateway_app(process: GatewayProcess) -> Starlette:
-    """Return the gateway's HTTP application: `POST /messages` and `GET /healthz`."""
+    """Return the gateway's HTTP application: `POST /messages`, `GET /healthz` and `GET /readyz`."""
     limits = Limits()
 
     async def receive(request: Request) -> Response:
@@ -239,9 +262,6 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
         answer = await run_in_threadpool(process.gateway.answer, bytes(body), receipt)
         return Response(answer, media_type=CONTAINER_MEDIA_TYPE)
 
-    async def healthz(_request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         process.start()
@@ -251,8 +271,9 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
     return Starlette(
         routes=[
             Route("/messages", receive, methods=["POST"]),
-            Route("/healthz", healthz),
+            *status_routes(process.readiness),
         ],
+        middleware=[Middleware(Watched)],
         lifespan=lifespan,
     )
 

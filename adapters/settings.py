@@ -96,6 +96,10 @@ class GatewaySettings(_Settings):
         services: the adapters' YAML files; none for a gateway that only asks.
         data_folder: where finished exchanges of drafts and fetched trust lists are put.
         also_allowed_algorithms: ids of rows of the table of algorithms that are off by default.
+        status_host: address of the port of its own on which it shows how it is.
+        status_port: that port; None for none.
+        trace_endpoint: an OTLP collector for traces, over HTTP; none by default.
+        trace_ratio: which part of the messages is traced, as at the hub.
     """
 
     member: _Member
@@ -116,6 +120,10 @@ class GatewaySettings(_Settings):
     also_allowed_algorithms: Annotated[
         tuple[Annotated[str, AfterValidator(known_algorithm)], ...], Field(strict=False)
     ] = ()
+    status_host: str = "127.0.0.1"
+    status_port: ReferredPort | None = None
+    trace_endpoint: ReferredText | None = None
+    trace_ratio: Annotated[float, Field(ge=0, le=1, strict=False)] = 1.0
 
 
 def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = None) -> GatewaySettings:

@@ -18,6 +18,7 @@ import httpx2
 from adapters.entry import ConnectionSettings
 from adapters.references import ReferredPath, SecretReference
 from hub.errors import AdapterError
+from hub.telemetry import inject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,11 +93,13 @@ class WebClient:
                 `adapter.answer_unreadable` for a redirect, a compressed or an oversized body.
         """
         deadline = time.monotonic() + seconds
+        headers = dict(request.headers)
+        inject(headers)
         try:
             with self._client.stream(
                 request.method,
                 request.url,
-                headers=request.headers,
+                headers=headers,
                 params=request.params or None,
                 content=request.content,
                 timeout=seconds,

@@ -14,6 +14,7 @@ from adapters.ports import Answer, Call, JsonObject, JsonValue
 from adapters.rest.settings import RestSettings
 from adapters.web import Outgoing, WebClient, with_port
 from hub.errors import AdapterError
+from hub.telemetry import carrying
 
 if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
@@ -83,7 +84,7 @@ class RestAdapter:
             return {"item": element, "is_found": True, "body": body}
 
         with ThreadPoolExecutor(self._settings.parallel) as pool:
-            futures = [pool.submit(ask, element) for element in elements]
+            futures = [pool.submit(carrying(ask), element) for element in elements]
             try:
                 return [future.result() for future in futures]
             except AdapterError:
