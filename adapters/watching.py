@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from hub.telemetry import about_message, message_span, metrics, span
+from hub.telemetry import GATEWAY_ANSWERS, LEGACY_SECONDS, about_message, code_label, message_span, span
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -58,7 +58,7 @@ def answering(services: Container[ServiceId]) -> Iterator[Answering]:
         try:
             yield seen
         finally:
-            metrics.GATEWAY_ANSWERS.labels(seen.service, metrics.code_label(seen.code)).inc()
+            GATEWAY_ANSWERS.labels(seen.service, code_label(seen.code)).inc()
 
 
 @contextmanager
@@ -69,4 +69,4 @@ def asking_legacy(service: ServiceId) -> Iterator[None]:
         with span("legacy", kind="client", service=service):
             yield
     finally:
-        metrics.LEGACY_SECONDS.labels(service).observe(time.perf_counter() - began)
+        LEGACY_SECONDS.labels(service).observe(time.perf_counter() - began)

@@ -33,12 +33,54 @@ from hub.telemetry.tracing import (
 )
 
 if TYPE_CHECKING:
-    from hub.telemetry import metrics
+    from hub.telemetry.metrics import (
+        COMMIT_UNITS,
+        COMMITS,
+        DELIVERIES,
+        DELIVERY_SECONDS,
+        EXCHANGE_SECONDS,
+        EXCHANGES,
+        GATEWAY_ANSWERS,
+        LEGACY_SECONDS,
+        STEP_SECONDS,
+        code_label,
+        exposition,
+    )
     from hub.telemetry.web import StatusServer, Watched, metrics_response, readiness_response, status_routes
 
-_WEB = ("StatusServer", "Watched", "metrics_response", "readiness_response", "status_routes")
+_LOADED_ON_USE = {
+    "hub.telemetry.metrics": (
+        "COMMITS",
+        "COMMIT_UNITS",
+        "DELIVERIES",
+        "DELIVERY_SECONDS",
+        "EXCHANGES",
+        "EXCHANGE_SECONDS",
+        "GATEWAY_ANSWERS",
+        "LEGACY_SECONDS",
+        "STEP_SECONDS",
+        "code_label",
+        "exposition",
+    ),
+    "hub.telemetry.web": (
+        "StatusServer",
+        "Watched",
+        "metrics_response",
+        "readiness_response",
+        "status_routes",
+    ),
+}
 
 __all__ = [
+    "COMMITS",
+    "COMMIT_UNITS",
+    "DELIVERIES",
+    "DELIVERY_SECONDS",
+    "EXCHANGES",
+    "EXCHANGE_SECONDS",
+    "GATEWAY_ANSWERS",
+    "LEGACY_SECONDS",
+    "STEP_SECONDS",
     "Attribute",
     "Condition",
     "Need",
@@ -52,16 +94,17 @@ __all__ = [
     "Watched",
     "about_message",
     "carrying",
+    "code_label",
     "configure_logging",
     "configure_tracing",
     "continuing",
     "current_trace_id",
     "disk_condition",
+    "exposition",
     "forget_process",
     "free_mebibytes",
     "inject",
     "message_span",
-    "metrics",
     "metrics_response",
     "needs",
     "note_message",
@@ -73,8 +116,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "metrics":
-        return import_module("hub.telemetry.metrics")
-    if name in _WEB:
-        return getattr(import_module("hub.telemetry.web"), name)
+    for module, names in _LOADED_ON_USE.items():
+        if name in names:
+            return getattr(import_module(module), name)
     raise AttributeError(name)

@@ -57,8 +57,8 @@ def test_how_long_a_departments_own_system_took_is_measured(bureaus: Bureaus) ->
     data = {"employer": FIRST_EMPLOYER, "year": bureaus.today.year}
     asked = bureaus.ask(PROOF, data, bureaus.caseworker).json()
     assert bureaus.settled(asked["id"], bureaus.caseworker)["state"] == "delivered"
-    from hub.telemetry import metrics
+    from hub.telemetry import exposition
 
-    shown = metrics.exposition()[0].decode()
+    shown = exposition()[0].decode()
     assert sample(shown, "heliograph_gateway_legacy_seconds_count", service=PROOF) >= 1
     assert sample(shown, "heliograph_gateway_answers_total", service=PROOF, code="") >= 1

@@ -12,18 +12,18 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from hub.telemetry import metrics, share_metrics
+from hub.telemetry import EXCHANGES, STEP_SECONDS, code_label, exposition, share_metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _PROGRAM = """
 import sys
-from hub.telemetry import metrics
-metrics.EXCHANGES.labels("s", "").inc(int(sys.argv[1]))
-metrics.EXCHANGE_SECONDS.labels("s").observe(0.02)
+from hub.telemetry import EXCHANGES, EXCHANGE_SECONDS, exposition
+EXCHANGES.labels("s", "").inc(int(sys.argv[1]))
+EXCHANGE_SECONDS.labels("s").observe(0.02)
 if sys.argv[2:] == ["show"]:
-    sys.stdout.buffer.write(metrics.exposition()[0])
+    sys.stdout.buffer.write(exposition()[0])
 """
 
 
@@ -40,9 +40,9 @@ def sample(text: str, name: str, **labels: str) -> float:
 
 
 def test_what_is_counted_is_read_by_prometheuss_parser() -> None:
-    metrics.EXCHANGES.labels("test-service", "exchange.expired").inc()
-    metrics.STEP_SECONDS.labels("test-step").observe(0.003)
-    text, media_type = metrics.exposition()
+    EXCHANGES.labels("test-service", "exchange.expired").inc()
+    STEP_SECONDS.labels("test-step").observe(0.003)
+    text, media_type = exposition()
     assert media_type.startswith("text/plain")
     read = text.decode()
     labels = {"service": "test-service", "code": "exchange.expired"}
@@ -54,15 +54,15 @@ def test_what_is_counted_is_read_by_prometheuss_parser() -> None:
 
 
 def test_who_wants_openmetrics_gets_it() -> None:
-    metrics.EXCHANGES.labels("test-open", "").inc()
-    text, media_type = metrics.exposition("application/openmetrics-text; version=1.0.0")
+    EXCHANGES.labels("test-open", "").inc()
+    text, media_type = exposition("application/openmetrics-text; version=1.0.0")
     assert media_type.startswith("application/openmetrics-text")
     families = read_openmetrics(text.decode())  # type: ignore[no-untyped-call]  # it has no types
     assert "heliograph_exchanges" in {family.name for family in families}
 
 
 def test_every_metric_has_the_projects_name_a_unit_and_an_explanation() -> None:
-    families = list(read_text(metrics.exposition()[0].decode()))
+    families = list(read_text(exposition()[0].decode()))
     own = [each for each in families if each.name.startswith("heliograph_")]
     assert len(own) >= 10
     for family in own:
@@ -72,9 +72,9 @@ def test_every_metric_has_the_projects_name_a_unit_and_an_explanation() -> None:
 
 
 def test_a_code_no_table_knows_becomes_no_series_of_its_own() -> None:
-    assert metrics.code_label(None) == ""
-    assert metrics.code_label("exchange.expired") == "exchange.expired"
-    assert metrics.code_label("made.up-by-somebody") == "other"
+    assert code_label(None) == ""
+    assert code_label("exchange.expired") == "exchange.expired"
+    assert code_label("made.up-by-somebody") == "other"
 
 
 def test_processes_that_share_a_folder_are_added_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from hub.errors import SettingsError
-from hub.telemetry import Condition, Readiness, State, StatusServer, Watched, metrics
+from hub.telemetry import Condition, Readiness, State, StatusServer, Watched, exposition
 from tests.hub.telemetry.test_metrics import sample
 from tests.journeys.serving import serving
 from tests.pki import free_port
@@ -46,7 +46,7 @@ def test_requests_are_counted_by_template_never_by_path() -> None:
             httpx2.get(f"{url}/things/{name}")
         httpx2.get(f"{url}/510104199001011234")
         httpx2.request("PROPFIND", f"{url}/things/one")
-    text = metrics.exposition()[0].decode()
+    text = exposition()[0].decode()
     route = "/things/{name}"
     assert sample(text, "heliograph_http_requests_total", route=route, method="GET", status="200") == 2
     assert sample(text, "heliograph_http_requests_total", route=route, method="GET", status="500") == 1
