@@ -36,6 +36,7 @@ from hub.evidence import EvidenceDesk, evidence_routes
 from hub.exchange import (
     Archive,
     Courier,
+    DeliveryWorker,
     HeldMessages,
     HttpCourier,
     HubAudit,
@@ -74,6 +75,7 @@ from hub.messagelog import (
     stamp_routes,
     tiled_log_routes,
 )
+from hub.outbox import Outbox, Pauses
 from hub.portal import MOUNTED_AT, Portal, PortalParts, SessionLimits
 from hub.preservation import DigestEnds
 from hub.problems import install_problems
@@ -133,6 +135,9 @@ class Hub:
     writer: Writer
     claim: ServingClaim
     interruptions: Interruptions
+    outbox: Outbox
+    pauses: Pauses
+    worker: DeliveryWorker
     accounts: Accounts
     alarms: Alarms
     refresher: RevocationRefresher
@@ -244,6 +249,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     writer = Writer(engine)
     claim = ServingClaim(engine)
     interruptions = Interruptions(engine, writer, claim)
+    outbox, pauses = Outbox(engine, writer, clock, claim), Pauses(engine, writer, clock)
     alarms = Alarms(engine, writer, clock)
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
@@ -310,8 +316,10 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             party=party,
             clock=clock,
             interruptions=interruptions,
+            outbox=outbox,
             search_keys=search_keys,
         ),
+        pauses=pauses,
         revocation_answers=answers,
         clock=clock,
         limits=Limits(),
@@ -357,6 +365,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         writer=writer,
         claim=claim,
         interruptions=interruptions,
+        outbox=outbox,
+        pauses=pauses,
+        worker=DeliveryWorker(pipeline=pipeline, outbox=outbox, pauses=pauses, vault=vault, clock=clock),
         accounts=accounts,
         alarms=alarms,
         refresher=RevocationRefresher(revocation, alarms, clock),
@@ -552,8 +563,13 @@ def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict
     return {each.service.id: each for each in services}
 
 
-def build_app(hub: Hub) -> FastAPI:
-    """Return the hub's HTTP application."""
+def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
+    """Return the hub's HTTP application.
+
+    Args:
+        hub: its parts.
+        delivers: whether this process delivers what is in the outbox too; other workers do it otherwise.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -564,9 +580,14 @@ def build_app(hub: Hub) -> FastAPI:
             asyncio.create_task(_keep_claim(hub)),
             asyncio.create_task(_look_after_certificates(hub.upkeep)),
             asyncio.create_task(_keep_own_answers(hub.own_answers)),
+            asyncio.create_task(_follow_pauses(hub.pauses)),
         ]
         hub.begin_upkeep()
+        worker = asyncio.create_task(hub.worker.run()) if delivers else None
         yield
+        if worker is not None:
+            hub.worker.stop()
+            await worker
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -640,6 +661,17 @@ async def _follow_registry(registry: Registry) -> None:
         except Exception:
             # The registry in memory stays as it was; the next look may succeed.
             _logger.exception("registry.not_refreshed")
+
+
+async def _follow_pauses(pauses: Pauses) -> None:
+    """Take over what other hub processes say of services that are being maintained."""
+    while True:
+        try:
+            await asyncio.to_thread(pauses.refresh)
+        except Exception:
+            # What was known stays so; the next look may succeed.
+            _logger.exception("pauses.not_refreshed")
+        await asyncio.sleep(_REGISTRY_SECONDS)
 
 
 async def _follow_trust_lists(hub: Hub) -> None:

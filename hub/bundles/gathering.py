@@ -168,7 +168,8 @@ def _are_complete(record: ExchangeRecord, entries: tuple[LoggedEntry, ...]) -> b
     said = {(each.entry.event, each.entry.container_sha256) for each in entries}
     accepted = (EntryEvent.ACCEPTED, record.request_sha256)
     if record.state is ExchangeState.PROCESSED:
-        return {accepted, (EntryEvent.ANSWERED, record.answer_sha256)} <= said
+        ends = {(event, record.answer_sha256) for event in (EntryEvent.ANSWERED, EntryEvent.DELIVERED)}
+        return accepted in said and bool(ends & said)
     if record.state is ExchangeState.REFUSED and record.receipt_sha256 is not None:
         ends = {(event, record.request_sha256) for event in (EntryEvent.REFUSED, EntryEvent.FAILED)}
         return bool(ends & said)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The synchronous exchange: every message takes the steps of `pipeline.py`, in that order."""
+"""The exchange: every message takes the steps of `pipeline.py`, in that order, at once or from the outbox."""
 
 from hub.exchange.archive import Archive
 from hub.exchange.auditing import HubAudit
@@ -21,6 +21,7 @@ from hub.exchange.routes import exchange_routes
 from hub.exchange.search_store import forget_keys
 from hub.exchange.searching import Found, Search
 from hub.exchange.searchkeys import SearchKeys
+from hub.exchange.worker import DeliveryWorker
 
 __all__ = [
     "CERTIFICATES_PURPOSE",
@@ -30,6 +31,7 @@ __all__ = [
     "Archive",
     "Belief",
     "Courier",
+    "DeliveryWorker",
     "ExchangeRecord",
     "ExchangeState",
     "Found",

@@ -53,7 +53,8 @@ _QUESTIONS: tuple[tuple[Tampering, str], ...] = (
         SELECT (SELECT min(number) FROM entry WHERE message = x.id AND event = 'accepted'), x.id,
             'it is said to be processed, and no such answer was logged'
         FROM exchange x WHERE x.state = 'processed'
-            AND NOT EXISTS (SELECT 1 FROM entry WHERE digest = x.answer AND event = 'answered')
+            AND NOT EXISTS (SELECT 1 FROM entry
+                WHERE digest = x.answer AND event IN ('answered', 'delivered'))
         """,
     ),
     (
@@ -76,7 +77,8 @@ _QUESTIONS: tuple[tuple[Tampering, str], ...] = (
         Tampering.EXCHANGE_CHANGED,
         """
         SELECT number, x.id, 'it is said to be refused, and its answer was logged'
-        FROM exchange x JOIN entry ON digest = x.answer AND event = 'answered' WHERE x.state = 'refused'
+        FROM exchange x JOIN entry ON digest = x.answer AND event IN ('answered', 'delivered')
+        WHERE x.state = 'refused'
         """,
     ),
     (

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hub.contracts import BusinessKey, Contract
     from hub.envelope import Envelope, Signature
     from hub.identifiers import MessageId, ServiceId, SubsystemId
+    from hub.outbox import Delivery
     from hub.registry import AccessRight, Service
     from hub.trust import ValidatedPath
 
@@ -36,11 +37,13 @@ class Arrived:
 
     Attributes:
         raw: byte for byte.
-        received_at: UTC, by the hub's clock.
+        received_at: UTC, by the hub's clock; of what comes from the outbox, when this attempt began.
+        delivery: the row of the outbox it comes from; None for what has just come in.
     """
 
     raw: bytes
     received_at: datetime
+    delivery: Delivery | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +126,18 @@ class Outcome:
     """What the sender gets back.
 
     Attributes:
-        container: the response, or a fault, byte for byte.
-        receipt: the hub's final receipt; None when the request could not be authenticated.
+        container: the response, a fault, or the hub's receipt when the message is in the outbox.
+        receipt: the hub's latest receipt; None when the request could not be authenticated.
         code: the error code when `container` is a fault.
+        is_queued: whether the message is in the outbox, and will be delivered without anybody waiting.
+        message_id: of what is in the outbox.
     """
 
     container: bytes
     receipt: bytes | None
     code: str | None
+    is_queued: bool = False
+    message_id: MessageId | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path of a synchronous message, one step after the other.
+"""The whole path of a message, one step after the other.
 
 Every step takes what is known so far, a frozen value, and returns it with what the step has learned, or
 raises a coded error. Whatever is refused is logged before the sender hears of it, and the sender hears of it
@@ -14,12 +14,12 @@ import asyncio
 import inspect
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 
 from hub.clock import day_in_china
-from hub.contracts import Side
+from hub.contracts import Pattern, Side
 from hub.envelope import Kind, Limits, open_envelope, read_fault, require_binding, verify_signature
 from hub.errors import EnvelopeError, ExchangeError, HubError, RegistryError, TrustError
 from hub.exchange.model import (
@@ -41,7 +41,7 @@ from hub.registry import authorise
 from hub.trust import Use, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from cryptography import x509
@@ -54,10 +54,16 @@ if TYPE_CHECKING:
     from hub.exchange.recorder import Recorder
     from hub.exchange.revocation import RevocationAnswers
     from hub.identifiers import ContractId, MemberId, ServiceId
+    from hub.outbox import Pauses
     from hub.registry import Registry
     from hub.trust import ValidatedPath, Validator
 
+    Step: TypeAlias = Callable[[Any], Any]
+
 CLOCK_TOLERANCE = timedelta(minutes=5)
+_CHECKS = 6
+"""How many steps a message takes before it is accepted."""
+
 _logger = structlog.get_logger(__name__)
 
 
@@ -77,11 +83,12 @@ class Pipeline:
     revocation_answers: RevocationAnswers
     clock: Clock
     limits: Limits
+    pauses: Pauses
     own_services: Mapping[ServiceId, OwnService] = field(default_factory=dict)
 
     @property
-    def steps(self) -> tuple[Callable[[Any], Any], ...]:
-        """Every step, in order; each takes what the one before it returns."""
+    def steps(self) -> tuple[Step, ...]:
+        """Every step of a message whose sender waits, in order; each takes what the one before it returns."""
         return (
             self.open_request,
             self.check_times,
@@ -98,29 +105,82 @@ class Pipeline:
             self.recorder.conclude,  # Logged and receipted before the sender is answered.
         )
 
-    async def exchange(self, raw: bytes, *, received_at: datetime) -> Outcome:
-        """Take a request through every step and return the answer, or the fault that says why there is none.
+    @property
+    def checks(self) -> tuple[Step, ...]:
+        """What every message has to pass before it is accepted."""
+        return self.steps[:_CHECKS]
+
+    @property
+    def enqueueing(self) -> tuple[Step, ...]:
+        """What follows when nobody waits: it is logged, receipted and put into the outbox."""
+        return (self.recorder.enqueue,)
+
+    @property
+    def delivering(self) -> tuple[Step, ...]:
+        """One attempt to deliver what is in the outbox: from the start, by what holds now."""
+        return (
+            *self.checks,
+            self.recorder.readmit,  # With a receipt of its own, and the place in the log it has.
+            *self.steps[_CHECKS + 1 :],
+        )
+
+    async def exchange(self, raw: bytes, *, received_at: datetime, is_awaited: bool = True) -> Outcome:
+        """Take a message through every step and return the answer, or the fault that says why there is none.
+
+        What nobody waits for ends in the outbox, and the outcome is the hub's receipt.
 
         Args:
             raw: the container exactly as received.
             received_at: UTC, when the last byte arrived, by our clock and not the sender's.
+            is_awaited: whether the sender waits for the answer, where its contract has one.
         """
-        stage: Arrived = Arrived(raw=raw, received_at=received_at)
+        checked, error = await self.walk(self.checks, Arrived(raw=raw, received_at=received_at))
+        if error is not None or not isinstance(checked, Checked):
+            return await self.recorder.refuse(checked, error or ExchangeError("exchange.internal"))
+        if not is_awaited or checked.contract.pattern is not Pattern.REQUEST:
+            return await self._enqueue(checked)
         try:
-            for step in self.steps:
-                result = step(stage)
-                stage = await result if inspect.isawaitable(result) else result
-        except HubError as error:
-            return await self.recorder.refuse(stage, error)
-        except Exception:
-            _logger.exception("exchange.failed", reached=type(stage).__name__)
-            return await self.recorder.refuse(stage, ExchangeError("exchange.internal"))
+            self.pauses.require_open(checked.service.id)
+        except ExchangeError as refusal:
+            return await self.recorder.refuse(checked, refusal)
+        return await self._exchange(checked)
+
+    async def take(self, raw: bytes, *, received_at: datetime) -> Outcome:
+        """Take a message into the outbox and return the receipt, or the fault that says why not."""
+        return await self.exchange(raw, received_at=received_at, is_awaited=False)
+
+    async def _exchange(self, checked: Checked) -> Outcome:
+        try:
+            stage, error = await self.walk(self.steps[_CHECKS:], checked)
+            if error is not None:
+                return await self.recorder.refuse(stage, error)
         finally:
-            if isinstance(stage, Checked):
-                self.recorder.interruptions.end(stage.request.header.id)
+            self.recorder.interruptions.end(checked.request.header.id)
         if not isinstance(stage, Concluded):
             raise TypeError("the last step concludes")
         return Outcome(container=stage.answer_raw, receipt=stage.receipt.raw, code=None)
+
+    async def _enqueue(self, checked: Checked) -> Outcome:
+        stage, error = await self.walk(self.enqueueing, checked)
+        if error is not None or not isinstance(stage, Accepted):
+            return await self.recorder.refuse(stage, error or ExchangeError("exchange.internal"))
+        receipt = stage.accepted_receipt.raw
+        return Outcome(
+            container=receipt, receipt=receipt, code=None, is_queued=True, message_id=stage.request.header.id
+        )
+
+    async def walk(self, steps: Iterable[Step], stage: Arrived) -> tuple[Arrived, HubError | None]:
+        """Take steps until one refuses; return how far that came, and why it ended there."""
+        try:
+            for step in steps:
+                result = step(stage)
+                stage = await result if inspect.isawaitable(result) else result
+        except HubError as error:
+            return stage, error
+        except Exception:
+            _logger.exception("exchange.failed", reached=type(stage).__name__)
+            return stage, ExchangeError("exchange.internal")
+        return stage, None
 
     def open_request(self, stage: Arrived) -> Opened:
         """Open the container: limits, ZIP form, header, digests."""

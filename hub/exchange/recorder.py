@@ -44,7 +44,8 @@ from hub.exchange.model import (
 from hub.exchange.search_store import keep_keys
 from hub.exchange.searchkeys import purpose_keys
 from hub.findings import logged
-from hub.tlog import Entry, EntryEvent
+from hub.outbox import Ending, NewDelivery
+from hub.tlog import Entry, EntryEvent, LogPosition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,12 +59,18 @@ if TYPE_CHECKING:
     from hub.envelope import Envelope, Party
     from hub.exchange.interruptions import Interruptions
     from hub.exchange.searchkeys import SearchKeys, StoredKey
+    from hub.identifiers import SubsystemId
     from hub.messagelog import EvidenceRecords, MessageLog
-    from hub.tlog import LogPosition
+    from hub.outbox import Delivery, Outbox
     from hub.vault import Vault
 
 EARLIER_RECEIPT_NAME = "receipt.asice"
-_REPLAYS = {"exchange.duplicate_message", "exchange.id_reused", "exchange.in_progress"}
+_REPLAYS = {
+    "exchange.duplicate_message",
+    "exchange.id_reused",
+    "exchange.in_progress",
+    "exchange.queued",
+}
 _logger = structlog.get_logger(__name__)
 
 
@@ -78,6 +85,7 @@ class Recorder:
     party: Party
     clock: Clock
     interruptions: Interruptions
+    outbox: Outbox
     search_keys: SearchKeys | None = None
 
     async def accept(self, stage: Checked) -> Accepted:
@@ -89,7 +97,9 @@ class Recorder:
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
-            self._begin(connection, stage)
+            if not self._begin(connection, stage):
+                # What its sender sends once more and waits for is no operator's to replay.
+                self.outbox.supersede(connection, stage.request.header.id)
             position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
             return self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
 
@@ -97,31 +107,100 @@ class Recorder:
         self.interruptions.begin(stage.request.header.id)
         return advance(stage, Accepted, accepted_receipt=await self.writer.run_async(work))
 
+    async def enqueue(self, stage: Checked) -> Accepted:
+        """Log a request nobody waits for, sign the receipt, and put it into the outbox.
+
+        Raises:
+            ExchangeError: the message was here before: `id_reused`, `duplicate_message`, `in_progress` or
+                `queued`.
+        """
+
+        def work(connection: Connection) -> Envelope:
+            now = self.clock.now()
+            self._begin(connection, stage, is_queued=True)
+            position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
+            receipt = self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
+            self._keep(connection, stage, receipt)
+            store.note(connection, stage.request.header.id, ExchangeState.QUEUED, receipt)
+            for recipient in self._recipients(stage):
+                self.outbox.put(connection, _delivery_of(stage, recipient, position))
+            return receipt
+
+        receipt = await self.writer.run_async(work)
+        self.outbox.announce()
+        return advance(stage, Accepted, accepted_receipt=receipt)
+
+    async def readmit(self, stage: Checked) -> Accepted:
+        """Sign a fresh receipt for one more attempt: a gateway takes each only once, and for five minutes."""
+        delivery = _delivery_in(stage)
+        position = LogPosition(delivery.log_index, bytes.fromhex(delivery.log_leaf))
+        receipt = self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, self.clock.now())
+        return advance(stage, Accepted, accepted_receipt=receipt)
+
     async def conclude(self, stage: Answered) -> Concluded:
         """Log the answer, keep it, and sign the final receipt."""
         keys = self._search_keys(stage.answer_keys)
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
-            position = self._append(connection, EntryEvent.ANSWERED, stage.answer, now)
+            is_receipt = stage.answer.header.kind is Kind.RECEIPT
+            event = EntryEvent.DELIVERED if is_receipt else EntryEvent.ANSWERED
+            position = self._append(connection, event, stage.answer, now)
             receipt = self._receipt(
                 stage.request, ReceiptStatus.PROCESSED, position, now, answer=stage.answer
             )
             self._keep(connection, stage, stage.answer, receipt)
             keep_keys(connection, stage.request.header.id, keys)
-            store.conclude(
-                connection,
-                stage.request.header.id,
-                worker=self.interruptions.worker,
-                state=ExchangeState.PROCESSED,
-                at=now,
-                code=None,
-                answer=stage.answer,
-                receipt=receipt,
+            self._end(
+                connection, stage, ExchangeState.PROCESSED, at=now, answer=stage.answer, receipt=receipt
             )
             return receipt
 
         return advance(stage, Concluded, receipt=await self.writer.run_async(work))
+
+    async def give_up(self, delivery: Delivery, stage: Arrived, error: HubError, *, is_dead: bool) -> None:
+        """Log that a message of the outbox came to nothing, and sign the final receipt that says why.
+
+        Args:
+            delivery: the row of the outbox.
+            stage: how far the last attempt came.
+            error: why it ended.
+            is_dead: whether somebody has to look at it; otherwise its sender asked for what there is not.
+        """
+
+        def work(connection: Connection) -> None:
+            now = self.clock.now()
+            if isinstance(stage, Opened):
+                self._end_refused(connection, stage, EntryEvent.FAILED, error, now, is_dead=is_dead)
+            else:
+                self._end_unread(connection, delivery, error, now)
+
+        await self.writer.run_async(work)
+
+    def _end_unread(self, connection: Connection, delivery: Delivery, error: HubError, now: datetime) -> None:
+        """End a message whose bytes are gone: no receipt can be bound to what nobody can read."""
+        entry = Entry(
+            event=EntryEvent.FAILED,
+            at=now,
+            container_sha256=delivery.request_sha256,
+            message_id=delivery.message_id,
+            sender=delivery.sender,
+            recipient=delivery.recipient,
+            service=delivery.service,
+            code=error.code,
+        )
+        self.log.append(connection, entry)
+        self.outbox.bury(connection, delivery, Ending(at=now, code=error.code, detail=error.detail))
+        store.conclude(
+            connection,
+            delivery.message_id,
+            worker=None,
+            state=ExchangeState.REFUSED,
+            at=now,
+            code=error.code,
+            answer=None,
+            receipt=None,
+        )
 
     async def refuse(self, stage: Arrived, error: HubError) -> Outcome:
         """Log a refusal at whatever stage it came, and sign the fault that says why."""
@@ -146,7 +225,6 @@ class Recorder:
     def _refuse_identified(
         self, connection: Connection, stage: Identified, error: HubError, now: datetime
     ) -> Outcome:
-        request = stage.request
         # Once delivered it was no replay, whatever code a department's fault carries.
         if error.code in _REPLAYS and not isinstance(stage, Accepted):
             return self._refuse_replay(connection, stage, error, now)
@@ -154,24 +232,74 @@ class Recorder:
         if event is EntryEvent.REFUSED and not self._enter_refused(connection, stage):
             # The id belongs to an exchange that went well; this copy changes nothing of it.
             return self._refuse_replay(connection, stage, error, now)
-        position = self._append(connection, event, request, now, code=error.code)
+        fault, receipt = self._end_refused(connection, stage, event, error, now)
+        return Outcome(container=fault.raw, receipt=receipt.raw, code=error.code)
+
+    def _end_refused(  # noqa: PLR0913 - what happened, each by its name
+        self,
+        connection: Connection,
+        stage: Opened,
+        event: EntryEvent,
+        error: HubError,
+        now: datetime,
+        *,
+        is_dead: bool = False,
+    ) -> tuple[Envelope, Envelope]:
+        position = self._append(connection, event, stage.request, now, code=error.code)
         if isinstance(error, ReportedFaultError) and isinstance(stage, Answered):
             fault = stage.answer
         else:
             fault = self._fault(stage, error, now)
-        receipt = self._receipt(request, ReceiptStatus.REFUSED, position, now, answer=fault, code=error.code)
+        receipt = self._receipt(
+            stage.request, ReceiptStatus.REFUSED, position, now, answer=fault, code=error.code
+        )
         self._keep(connection, stage, fault, receipt)
-        store.conclude(
+        self._end(
             connection,
-            request.header.id,
-            worker=self.interruptions.worker,
-            state=ExchangeState.REFUSED,
+            stage,
+            ExchangeState.REFUSED,
             at=now,
-            code=error.code,
             answer=fault,
             receipt=receipt,
+            error=error,
+            is_dead=is_dead,
         )
-        return Outcome(container=fault.raw, receipt=receipt.raw, code=error.code)
+        return fault, receipt
+
+    def _end(  # noqa: PLR0913 - a row's final fields, each by its name
+        self,
+        connection: Connection,
+        stage: Opened,
+        state: ExchangeState,
+        *,
+        at: datetime,
+        answer: Envelope,
+        receipt: Envelope,
+        error: HubError | None = None,
+        is_dead: bool = False,
+    ) -> None:
+        """Enter how an exchange ended, and in the outbox too when it comes from there."""
+        code = error.code if error else None
+        if stage.delivery is not None:
+            ending = Ending(
+                at=at,
+                code=code,
+                detail=error.detail if error else "",
+                answer_sha256=answer.container_sha256,
+                receipt_sha256=receipt.container_sha256,
+            )
+            leave = self.outbox.bury if is_dead else self.outbox.settle
+            leave(connection, stage.delivery, ending)
+        store.conclude(
+            connection,
+            stage.request.header.id,
+            worker=None if stage.delivery else self.interruptions.worker,
+            state=state,
+            at=at,
+            code=code,
+            answer=answer,
+            receipt=receipt,
+        )
 
     def _enter_refused(self, connection: Connection, stage: Identified) -> bool:
         known = store.find(connection, stage.request.header.id)
@@ -181,19 +309,21 @@ class Recorder:
         self._begin(connection, stage)
         return True
 
-    def _begin(self, connection: Connection, stage: Identified) -> None:
-        is_first = store.begin(connection, stage.request, stage.received_at, self.interruptions.worker)
+    def _begin(self, connection: Connection, stage: Identified, *, is_queued: bool = False) -> bool:
+        worker = None if is_queued else self.interruptions.worker
+        is_first = store.begin(connection, stage.request, stage.received_at, worker)
         # A second try may have come further, so that its contract says how long it is kept.
         if is_first or isinstance(stage, Checked):
             self._keep(connection, stage, stage.request)
             agreed = stage.request_keys if isinstance(stage, Checked) else ()
             keys = self._search_keys((*purpose_keys(stage.request.header), *agreed))
             keep_keys(connection, stage.request.header.id, keys)
+        return is_first
 
     def _search_keys(self, keys: Iterable[BusinessKey]) -> tuple[StoredKey, ...]:
         return self.search_keys.store(keys) if self.search_keys is not None else ()
 
-    def _keep(self, connection: Connection, stage: Identified, *envelopes: Envelope) -> None:
+    def _keep(self, connection: Connection, stage: Opened, *envelopes: Envelope) -> None:
         agreed = stage.contract.retention if isinstance(stage, Checked) else None
         for envelope in envelopes:
             self.vault.keep(connection, envelope, retention=agreed.period.text if agreed else None)
@@ -212,6 +342,15 @@ class Recorder:
             and known.request_sha256 == stage.request.container_sha256
         ):
             earlier = self._read_kept(connection, known.receipt_sha256)
+        if error.code == "exchange.queued" and earlier is not None:
+            # No error: whoever asks again, unsure whether it arrived, hears what the first one heard.
+            return Outcome(
+                container=earlier,
+                receipt=earlier,
+                code=None,
+                is_queued=True,
+                message_id=known.message_id if known else None,
+            )
         attached = () if earlier is None else (Payload(EARLIER_RECEIPT_NAME, CONTAINER_MEDIA_TYPE, earlier),)
         fault = reply_to(
             stage.request,
@@ -289,8 +428,35 @@ class Recorder:
         )
         return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=self.party, now=now)
 
+    def _recipients(self, stage: Checked) -> tuple[SubsystemId, ...]:
+        """Return to whom a message is delivered."""
+        return (stage.request.header.recipient,)
+
     def _fault(self, stage: Arrived, error: HubError, now: datetime) -> Envelope:
         payloads = (write_fault(describe_fault(error)),)
         if isinstance(stage, Opened):
             return reply_to(stage.request, Kind.FAULT, payloads, party=self.party, now=now)
         return fault_about_unreadable(payloads, party=self.party, now=now)
+
+
+def _delivery_of(stage: Checked, recipient: SubsystemId, position: LogPosition) -> NewDelivery:
+    header = stage.request.header
+    return NewDelivery(
+        message_id=header.id,
+        conversation=header.conversation,
+        sender=header.sender,
+        recipient=recipient,
+        service=stage.service.id,
+        kind=stage.contract.pattern,
+        is_ordered=stage.contract.is_ordered,
+        expires_at=header.expires_at,
+        log_index=position.index,
+        log_leaf=position.leaf_hash.hex(),
+        request_sha256=stage.request.container_sha256,
+    )
+
+
+def _delivery_in(stage: Arrived) -> Delivery:
+    if stage.delivery is None:
+        raise TypeError("only what comes from the outbox is delivered once more")
+    return stage.delivery

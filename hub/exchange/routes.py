@@ -73,7 +73,10 @@ def exchange_routes(  # noqa: PLR0913 (its dependencies)
 def _add_messages(router: APIRouter, parts: _Parts) -> None:
     @router.post(
         "/api/v1/messages",
-        responses={200: {"content": {CONTAINER_MEDIA_TYPE: {}}}},
+        responses={
+            200: {"content": {CONTAINER_MEDIA_TYPE: {}}},
+            202: {"content": {CONTAINER_MEDIA_TYPE: {}}, "description": "The hub's signed receipt."},
+        },
         response_class=Response,
         openapi_extra={
             "requestBody": {
@@ -87,13 +90,22 @@ def _add_messages(router: APIRouter, parts: _Parts) -> None:
 
         The answer is the response's container, or a signed fault's with the HTTP status of its code. The
         hub's final receipt comes in the header `Heliograph-Receipt`, base64.
+
+        With `Prefer: respond-async` (RFC 7240), and for messages that have no answer, it is 202 and the
+        signed receipt `accepted`: the message is delivered from the outbox.
         """
         raw = await _read_body(request, parts.pipeline.limits.container_bytes)
-        outcome = await parts.pipeline.exchange(raw, received_at=parts.clock.now())
+        is_async = prefers_async(request.headers.getlist("prefer"))
+        outcome = await parts.pipeline.exchange(raw, received_at=parts.clock.now(), is_awaited=not is_async)
         headers = {}
         if outcome.receipt is not None:
             headers[RECEIPT_HEADER] = base64.b64encode(outcome.receipt).decode("ascii")
+        if outcome.is_queued:
+            headers["Location"] = f"/api/v1/messages/{outcome.message_id}"
+            if is_async:
+                headers["Preference-Applied"] = "respond-async"
         status = 200 if outcome.code is None else _status_of_code(outcome.code)
+        status = 202 if outcome.is_queued else status
         return Response(outcome.container, status, headers=headers, media_type=CONTAINER_MEDIA_TYPE)
 
 
@@ -155,6 +167,15 @@ def _entries(parts: _Parts, record: ExchangeRecord) -> tuple[LoggedEntry, ...]:
         answer = open_envelope(parts.archive.container(record.answer_sha256))
         entries += parts.log.entries_of(answer.header.id)
     return entries
+
+
+def prefers_async(headers: list[str]) -> bool:
+    """Tell whether a caller would rather be answered at once than wait.
+
+    Source: RFC 7240 sections 2 and 4.1.
+    """
+    preferences = (each for header in headers for each in header.split(","))
+    return any(each.partition(";")[0].strip().lower() == "respond-async" for each in preferences)
 
 
 async def _read_body(request: Request, most: int) -> bytes:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from hub.envelope import Envelope
 
+IN_OUTBOX = (ExchangeState.QUEUED, ExchangeState.DEFERRED)
+
 exchanges = Table(
     "exchanges",
     metadata,
@@ -90,6 +92,11 @@ _CONCLUDE = update(exchanges).where(
     exchanges.c.state == ExchangeState.IN_PROGRESS.value,
     exchanges.c.worker == bindparam("by"),
 )
+_CONCLUDE_QUEUED = update(exchanges).where(
+    exchanges.c.message_id == bindparam("concluded"),
+    exchanges.c.state.in_([each.value for each in IN_OUTBOX]),
+)
+_NOTE = update(exchanges).where(exchanges.c.message_id == bindparam("noted"))
 _IN_PROGRESS = select(exchanges.c.message_id, exchanges.c.attempts, exchanges.c.worker).where(_IS_IN_PROGRESS)
 
 
@@ -101,14 +108,21 @@ class Try(NamedTuple):
     worker: int | None
 
 
-def begin(connection: Connection, request: Envelope, received_at: datetime, worker: int) -> bool:
+def begin(connection: Connection, request: Envelope, received_at: datetime, worker: int | None) -> bool:
     """Enter an exchange as in progress, or refuse the message as one that was here before.
 
     A first try that was refused does not stand in the way of a second. Returns whether this is the first.
 
+    Args:
+        connection: inside a unit of the writer.
+        request: the message.
+        received_at: UTC.
+        worker: who works on it; None for a message that goes into the outbox.
+
     Raises:
-        ExchangeError: `id_reused`, `duplicate_message` or `in_progress`.
+        ExchangeError: `id_reused`, `duplicate_message`, `in_progress` or `queued`.
     """
+    state = ExchangeState.QUEUED if worker is None else ExchangeState.IN_PROGRESS
     header = request.header
     known = find(connection, header.id)
     if known is None:
@@ -120,7 +134,7 @@ def begin(connection: Connection, request: Envelope, received_at: datetime, work
                 "sender": header.sender,
                 "recipient": header.recipient,
                 "service": header.service,
-                "state": ExchangeState.IN_PROGRESS.value,
+                "state": state.value,
                 "received_at": format_instant(received_at),
                 "attempts": 1,
                 "worker": worker,
@@ -134,11 +148,13 @@ def begin(connection: Connection, request: Envelope, received_at: datetime, work
         raise ExchangeError("exchange.duplicate_message", header.id)
     if known.state is ExchangeState.IN_PROGRESS:
         raise ExchangeError("exchange.in_progress", header.id)
+    if known.state in IN_OUTBOX:
+        raise ExchangeError("exchange.queued", header.id)
     connection.execute(
         update(exchanges)
         .where(exchanges.c.message_id == header.id)
         .values(
-            state=ExchangeState.IN_PROGRESS.value,
+            state=state.value,
             code=None,
             concluded_at=None,
             attempts=known.attempts + 1,
@@ -152,33 +168,67 @@ def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
     connection: Connection,
     message_id: MessageId,
     *,
-    worker: int,
+    worker: int | None,
     state: ExchangeState,
     at: datetime,
     code: str | None,
     answer: Envelope | None,
-    receipt: Envelope,
+    receipt: Envelope | None,
 ) -> None:
     """Enter how an exchange ended, and the digests of the containers that say so.
+
+    Args:
+        connection: inside a unit of the writer.
+        message_id: of the request.
+        worker: who works on it; None for a message of the outbox, whose claim is looked at there.
+        state: processed or refused.
+        at: UTC.
+        code: why it was refused.
+        answer: the answer or the fault.
+        receipt: the hub's final one; None leaves the latest there is.
 
     Raises:
         ExchangeError: `internal`: this process does not work on the message any more. It was taken for dead,
             or a write that seemed to fail had succeeded.
     """
-    result = connection.execute(
-        _CONCLUDE,
-        {
-            "concluded": message_id,
-            "by": worker,
-            "state": state.value,
-            "code": code,
-            "concluded_at": format_instant(at),
-            "answer_sha256": answer.container_sha256 if answer else None,
-            "receipt_sha256": receipt.container_sha256,
-        },
-    )
+    values = {
+        "concluded": message_id,
+        "state": state.value,
+        "code": code,
+        "concluded_at": format_instant(at),
+        "answer_sha256": answer.container_sha256 if answer else None,
+    }
+    if receipt is not None:
+        values["receipt_sha256"] = receipt.container_sha256
+    if worker is None:
+        result = connection.execute(_CONCLUDE_QUEUED, values)
+    else:
+        result = connection.execute(_CONCLUDE, values | {"by": worker})
     if result.rowcount != 1:
         raise ExchangeError("exchange.internal", f"{message_id} is in other hands")
+
+
+def note(connection: Connection, message_id: MessageId, state: ExchangeState, receipt: Envelope) -> None:
+    """Enter where a message of the outbox stands, and the receipt that says so."""
+    connection.execute(
+        _NOTE,
+        {"noted": message_id, "state": state.value, "receipt_sha256": receipt.container_sha256},
+    )
+
+
+def reopen(connection: Connection, message_id: MessageId, receipt: Envelope) -> bool:
+    """Let a refused message be queued again; False when it is not refused any more."""
+    result = connection.execute(
+        update(exchanges)
+        .where(exchanges.c.message_id == message_id, exchanges.c.state == ExchangeState.REFUSED.value)
+        .values(
+            state=ExchangeState.QUEUED.value,
+            code=None,
+            concluded_at=None,
+            receipt_sha256=receipt.container_sha256,
+        )
+    )
+    return result.rowcount == 1
 
 
 def list_in_progress(connection: Connection) -> list[Try]:

@@ -36,6 +36,7 @@ SubscriptionId = NewType("SubscriptionId", str)
 
 LONGEST_TEXT = 200
 LONGEST_TIMEOUT_SECONDS = 300
+_DAY_SECONDS = 86_400
 
 _RIGHT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 # What an event's header may say (PR-ENV 3.2), or the beginning of it and a star.
@@ -90,6 +91,45 @@ class Subsystem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeliveryPolicy:
+    """How hard the hub tries to deliver what waits for a service, and how gently.
+
+    Attributes:
+        first_pause_seconds: after the first failed attempt.
+        factor: by how much every pause is longer than the one before.
+        longest_pause_seconds: no pause is longer.
+        tries: attempts before the message becomes a dead letter.
+        concurrency: deliveries under way at the same time, of all workers together.
+        per_second: deliveries begun in a second, of all workers together; None for no limit.
+        breaker_failures: failed attempts in a row after which the partner is left alone for a while.
+        breaker_seconds: how long; then a single delivery finds out whether it is back.
+    """
+
+    first_pause_seconds: float = 5.0
+    factor: float = 2.0
+    longest_pause_seconds: float = 900.0
+    tries: int = 12
+    concurrency: int = 8
+    per_second: float | None = None
+    breaker_failures: int = 5
+    breaker_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, value, least, most in (
+            ("first_pause_seconds", self.first_pause_seconds, 0.01, _DAY_SECONDS),
+            ("factor", self.factor, 1, 10),
+            ("longest_pause_seconds", self.longest_pause_seconds, self.first_pause_seconds, _DAY_SECONDS),
+            ("tries", self.tries, 1, 1000),
+            ("concurrency", self.concurrency, 1, 200),
+            ("per_second", self.per_second or 1, 0.001, 10_000),
+            ("breaker_failures", self.breaker_failures, 1, 1000),
+            ("breaker_seconds", self.breaker_seconds, 0.01, _DAY_SECONDS),
+        ):
+            _require(least <= value <= most, f"delivery.{name}: not {least} to {most}")
+        _require(self.per_second is None or self.per_second > 0, "delivery.per_second: not above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """Something a subsystem answers.
 
@@ -99,6 +139,7 @@ class Service:
         gateway_url: where the member's gateway listens; http or https.
         timeout_seconds: how long an answer may take.
         titles: for people.
+        delivery: how what waits for it is delivered.
     """
 
     id: ServiceId
@@ -106,6 +147,7 @@ class Service:
     gateway_url: str
     timeout_seconds: int
     titles: Title
+    delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
 
     def __post_init__(self) -> None:
         _require(is_service_id(self.id), "id: not <USCC>/<subsystem>/<service>")

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from hub.errors import HubError, RegistryError, TrustError
 from hub.identifiers import MemberId
 from hub.registry.certificates import RegisteredCertificate, registered
-from hub.registry.model import ENTRY_TYPES, EntryType, Member, RegistryEntry, key_of
+from hub.registry.model import ENTRY_TYPES, DeliveryPolicy, EntryType, Member, RegistryEntry, key_of
 from hub.trust import Use
 from hub.yamlfile import YamlFileError, read_yaml
 
@@ -38,6 +38,8 @@ def _adapter(kind: EntryType) -> TypeAdapter[RegistryEntry]:
     return TypeAdapter(kind)
 
 
+# Where a service carries one, a field nobody knows is refused just as well.
+DeliveryPolicy.__pydantic_config__ = _STRICT  # type: ignore[attr-defined]  # pydantic's own name for it
 _ADAPTERS: Mapping[EntryType, TypeAdapter[RegistryEntry]] = {
     kind: _adapter(kind) for kind in ENTRY_TYPES.values()
 }

@@ -12,7 +12,8 @@ import pytest
 from hub.app import build_hub
 from hub.clock import SystemClock
 from hub.demo.preparation import FUND, DemoFolder, prepare
-from hub.envelope import Kind, Party, Payload, reply_to, seal_envelope
+from hub.envelope import Fault, Kind, Party, Payload, reply_to, seal_envelope, write_fault
+from hub.errors import Culprit, Language
 from hub.identifiers import new_message_id
 from hub.registry import load_registry_file
 from hub.settings import Settings, load_settings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hub.app import Hub
     from hub.envelope import Envelope
     from hub.exchange import Outcome, Pipeline
+    from hub.identifiers import MessageId
     from hub.registry import Service
 
 
@@ -40,6 +42,7 @@ class Courier:
         self.failure: Exception | None = None
         self.pause_seconds = 0.0
         self.is_holding = False
+        self.fault: tuple[Culprit, bool] | None = None
 
     async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
         assert receipt.header.in_reply_to == request.as_in_reply_to()
@@ -50,8 +53,22 @@ class Courier:
             await asyncio.sleep(0.01)
         if self.failure is not None:
             raise self.failure
+        if self.fault is not None:
+            return self._fault(request, *self.fault).raw
         payload = Payload("response.json", "application/json", request.payloads["request.json"])
         return reply_to(request, Kind.RESPONSE, (payload,), party=self.party, now=SystemClock().now()).raw
+
+    def _fault(self, request: Envelope, culprit: Culprit, is_retryable: bool) -> Envelope:  # noqa: FBT001 - as read
+        fault = Fault(
+            code="adapter.system_timeout",
+            culprit=culprit,
+            is_retryable=is_retryable,
+            detail="the test says so",
+            message=dict.fromkeys(Language, "fault"),
+            cure=dict.fromkeys(Language, "none"),
+        )
+        payloads = (write_fault(fault),)
+        return reply_to(request, Kind.FAULT, payloads, party=self.party, now=SystemClock().now())
 
 
 @pytest.fixture
@@ -81,14 +98,27 @@ def hub(courier: Courier, settings: Settings, tmp_path: Path) -> Iterator[Hub]:
 
 @pytest.fixture
 def request_(pki: ServedPki) -> Envelope:
+    return signed(pki)
+
+
+@pytest.fixture
+def expiring(pki: ServedPki) -> Envelope:
+    """A request that lives for two seconds."""
+    return signed(pki, lifetime=timedelta(seconds=2))
+
+
+def signed(
+    pki: ServedPki, *, lifetime: timedelta = timedelta(minutes=5), conversation: MessageId | None = None
+) -> Envelope:
+    """Sign a request to the department, in a conversation of its own unless one is given."""
     now, payload = SystemClock().now(), Payload("request.json", "application/json", b'{"text":"a"}')
     message_id = new_message_id(now)
     header = header_for(
         (payload,),
         id=message_id,
-        conversation=message_id,
+        conversation=conversation or message_id,
         sent_at=now,
-        expires_at=now + timedelta(minutes=5),
+        expires_at=now + lifetime,
         service=LABOUR_ECHO,
         contract=ECHO,
     )
