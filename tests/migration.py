@@ -103,7 +103,8 @@ def step(connection: Connection, title: str, revision: str, before: str | None) 
 
 def _statements(operations: UpgradeOps | DowngradeOps, context: MigrationContext) -> str:
     text = render_python_code(operations, migration_context=context)
-    return "\n".join(line for line in text.splitlines() if not line.strip().startswith("# ###"))
+    # The place it is put into has the first line's indentation already.
+    return "\n".join(line for line in text.splitlines() if not line.strip().startswith("# ###")).lstrip()
 
 
 def _tables(operation: MigrateOperation) -> Iterator[CreateTableOp]:
