@@ -59,6 +59,31 @@ def show_current(url: _Url, as_json: AsJson = False) -> None:
         typer.echo(f"Known revisions 已知版本号: {', '.join(known_revisions())}")
 
 
+@app.command("check")
+def check(url: _Url, as_json: AsJson = False) -> None:
+    """Compare a database with the tables this version declares; exits with 1 when anything differs.
+
+    Missing tables, columns and indexes are named, and append-only tables whose triggers are missing or off:
+    there the database no longer refuses to change what was logged. What the tables hold is for
+    `heliograph log audit` to judge.
+
+    Example: heliograph database check sqlite:////var/lib/heliograph/hub.sqlite
+    """
+    import hub.app  # noqa: F401 - every slice declares its tables
+    from hub.database import check_database, head_revision
+
+    differences = check_database(url)
+    if as_json:
+        print_json({"revision": head_revision(), "differences": list(differences)})
+    else:
+        for line in differences:
+            typer.echo(line, err=True)
+        if not differences:
+            typer.echo(f"As revision {head_revision()} says. 与数据库版本号{head_revision()}一致。")
+    if differences:
+        raise typer.Exit(1)
+
+
 @app.command("upgrade")
 def upgrade(url: _Url, as_json: AsJson = False) -> None:
     """Take a database of an older version to this one's tables, with everything in it.

@@ -13,6 +13,7 @@ A database knows the revision of its tables. Opening one of another revision is 
 and `downgrade_database` take it there, by the steps in `hub/migrations`.
 """
 
+from hub.database.checking import check_database
 from hub.database.engine import is_writing
 from hub.database.inserting import insert_rows
 from hub.database.migrating import current_revision, downgrade_database, upgrade_database
@@ -30,6 +31,7 @@ __all__ = [
     "ServingClaim",
     "ServingNumber",
     "Writer",
+    "check_database",
     "current_revision",
     "downgrade_database",
     "grants",

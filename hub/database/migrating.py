@@ -49,7 +49,7 @@ def current_revision(url: str) -> Revision | None:
     Raises:
         SettingsError: `settings.database_unusable`.
     """
-    with _opened(url) as engine, engine.connect() as connection:
+    with opened(url) as engine, engine.connect() as connection:
         return revision_of(connection)
 
 
@@ -163,7 +163,8 @@ def _give_rights(connection: Connection) -> None:
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Engine]:
+def opened(url: str) -> Iterator[Engine]:
+    """Connect to a database of whatever revision, and say what goes wrong in the hub's words."""
     engine = connect_to(url)
     try:
         yield engine
@@ -178,7 +179,9 @@ def _opened(url: str) -> Iterator[Engine]:
 @contextmanager
 def _alone(url: str) -> Iterator[Connection]:
     """Open a transaction in a database nobody serves from, and keep it so until the transaction ends."""
-    with _opened(url) as engine:
+    with opened(url) as engine:
+        # Whether it can be reached is said by this slice's words, not by those of what a claim is made with.
+        engine.connect().close()
         claim = ServingClaim(engine)
         claim.take()
         try:

@@ -16,6 +16,9 @@ metadata = MetaData()
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """Type of a column of large numbers; SQLite makes only an INTEGER primary key the table's own order."""
 
+REFUSE_CHANGE = " BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END "
+"""Body of the function that PostgreSQL's triggers call."""
+
 APPEND_ONLY = "append_only"
 """Key in a table's `info`: whether its rows are never changed or removed."""
 
@@ -55,8 +58,7 @@ def make_append_only(connection: Connection, name: str, *keys: str) -> None:
             connection.exec_driver_sql(f"CREATE TRIGGER {trigger} {refuse}")
         return
     connection.exec_driver_sql(
-        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$ "
-        "BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only'; END $$"
+        f"CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $${REFUSE_CHANGE}$$"
     )
     connection.exec_driver_sql(
         f'CREATE TRIGGER "{name}_append_only" BEFORE UPDATE OR DELETE OR TRUNCATE ON "{name}" '
