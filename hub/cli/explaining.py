@@ -40,7 +40,9 @@ def explain(
     ] = None,
     use: Annotated[
         str | None,
-        typer.Option(help="envelope (unless the file says otherwise), seal, timestamp, ocsp, tls-client."),
+        typer.Option(
+            help="envelope (unless the file says otherwise), seal, timestamp, ocsp, tls-client, encryption."
+        ),
     ] = None,
     at: Annotated[
         datetime | None,

@@ -192,7 +192,10 @@ def import_etsi_list(
     ],
     out: Annotated[Path, typer.Option(help="Where to write the draft.")],
     use: Annotated[
-        list[str] | None, typer.Option(help="What its authorities may issue for here: envelope, seal; both.")
+        list[str] | None,
+        typer.Option(
+            help="What its authorities may issue for: envelope, seal (both unless told), encryption."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -205,10 +208,10 @@ def import_etsi_list(
     from hub.trustlist import read_pinned
     from hub.trustlist.etsi import import_etsi, read_etsi_list, signed_list, write_import
 
-    allowed = {each.value for each in (Use.ENVELOPE, Use.SEAL)}
-    uses = list(dict.fromkeys(use or sorted(allowed)))
-    if not set(uses) <= allowed:
-        raise typer.BadParameter("--use is envelope or seal")
+    usual = [Use.ENVELOPE.value, Use.SEAL.value]
+    uses = list(dict.fromkeys(use or usual))
+    if not set(uses) <= {*usual, Use.ENCRYPTION.value}:
+        raise typer.BadParameter("--use is envelope, seal or encryption")
     listed = read_etsi_list(signed_list(file.read_bytes(), read_pinned(operator)))
     made = import_etsi(listed, uses=[Use(each) for each in uses], now=SystemClock().now())
     out.write_text(write_import(made), encoding="utf-8")

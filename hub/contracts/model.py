@@ -14,6 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hub.contracts.payloads import PayloadSyntaxError, parse_json
+from hub.contracts.promotion import Side
+from hub.contracts.secrecy import encrypted_violations
 from hub.contracts.violations import MAX_SHOWN, Violation, pointer_of, summarise
 from hub.errors import ContractError, Language
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
     from hub.contracts.payloads import JsonObject, JsonValue
-    from hub.contracts.promotion import BusinessKey, Promotion, Side
+    from hub.contracts.promotion import BusinessKey, Promotion
     from hub.contracts.retention import Retention
     from hub.identifiers import ContractId
 
@@ -136,6 +138,24 @@ class Contract:
             ContractError: `contract.response_invalid`, the detail being the first violations.
         """
         return _check("contract.response_invalid", self.response, parts, media_types)
+
+    def check_encrypted(self, side: Side, parts: Mapping[str, bytes], media_types: Mapping[str, str]) -> None:
+        """Refuse encrypted payloads that are not those of this contract; their content is not looked at.
+
+        Args:
+            side: request or answer.
+            parts: every payload as it travels, by name.
+            media_types: as the message states them.
+
+        Raises:
+            ContractError: `contract.request_invalid` or `contract.response_invalid`.
+        """
+        is_request = side is Side.REQUEST
+        agreed = self.request if is_request else self.response
+        violations = list(encrypted_violations(agreed, parts, media_types))
+        if violations:
+            code = "contract.request_invalid" if is_request else "contract.response_invalid"
+            raise ContractError(code, summarise(violations))
 
 
 def find_violations(part: Part, value: JsonValue) -> tuple[Violation, ...]:

@@ -22,6 +22,7 @@ from hub.contracts.model import Contract, DataClass, Part, Pattern, find_violati
 from hub.contracts.payloads import JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import KEY_NAME, LONGEST_VALUE, POINTER, KeyKind, Promotion, Side
 from hub.contracts.retention import Retention, RetentionPeriod
+from hub.contracts.secrecy import MOST_SECRET_BYTES
 from hub.contracts.violations import pointer_of
 from hub.errors import ContractError, Language
 from hub.identifiers import ContractId, is_contract_id
@@ -126,10 +127,23 @@ def _load_contract(file: Path) -> Contract:
     )
     if (contract.pattern is Pattern.REQUEST) != bool(contract.response):
         _refuse(file, "has a response exactly when its pattern is request")
+    if contract.is_end_to_end:
+        _require_secrecy(file, row, contract)
     promoted = tuple(_load_promotion(file, contract, each) for each in row.promoted)
     contract = replace(contract, promoted=promoted)
     _prove(contract, file.parent / "examples")
     return contract
+
+
+def _require_secrecy(file: Path, row: _ContractRow, contract: Contract) -> None:
+    """Refuse what cannot be kept from the hub, or cannot be done with what only one recipient opens."""
+    if row.promoted:
+        _refuse(file, "promotes values of payloads the hub cannot read")
+    if contract.pattern is Pattern.EVENT:
+        _refuse(file, "encrypts end to end what has many recipients")
+    for part in (*contract.request, *contract.response):
+        if part.max_bytes > MOST_SECRET_BYTES:
+            _refuse(file, f"{part.file_name}: max_bytes of an encrypted part is at most {MOST_SECRET_BYTES}")
 
 
 def _load_promotion(file: Path, contract: Contract, row: _PromotedRow) -> Promotion:

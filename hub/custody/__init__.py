@@ -3,6 +3,7 @@
 
 from hub.custody.answers import CheckedAnswer, Expectation, check_answer, read_certificates
 from hub.custody.chains import previous_of, undo_chain, write_chain
+from hub.custody.decryption import DecryptionKey, KeyOpener, open_decryption_key
 from hub.custody.files import load_signing_key, read_key_file, write_key_file
 from hub.custody.generation import KeyAlgorithm, generate_key
 from hub.custody.held import KeyHolder, public_bytes, read_chain
@@ -26,9 +27,11 @@ from hub.custody.wrapping import WrappingKey, generate_wrapping_key, open_wrappi
 __all__ = [
     "REQUESTED_USES",
     "CheckedAnswer",
+    "DecryptionKey",
     "Expectation",
     "KeyAlgorithm",
     "KeyHolder",
+    "KeyOpener",
     "KeyPlace",
     "KeyRing",
     "RingedKey",
@@ -45,6 +48,7 @@ __all__ = [
     "guard_memory",
     "is_reference",
     "load_signing_key",
+    "open_decryption_key",
     "open_holder",
     "open_key",
     "open_wrapping_key",

@@ -169,12 +169,18 @@ def _check_usages(leaf: x509.Certificate, expected: Expectation) -> None:
     except ValueError as exc:
         raise refusal("answer_unreadable", leaf, expected.at, facts="its extensions cannot be read") from exc
     usage = next((each.value for each in extensions if isinstance(each.value, x509.KeyUsage)), None)
-    if usage is None or not (usage.digital_signature or usage.content_commitment) or usage.key_cert_sign:
+    if usage is None or not _serves(usage, expected.use) or usage.key_cert_sign:
         raise refusal("answer_with_other_usage", leaf, expected.at, use=expected.use)
     stated = [each.value for each in extensions if isinstance(each.value, x509.ExtendedKeyUsage)]
     needed = _NEEDED_EXTENDED_USAGE.get(expected.use)
     if needed is not None and not any(needed in each for each in stated):
         raise refusal("answer_with_other_usage", leaf, expected.at, use=expected.use)
+
+
+def _serves(usage: x509.KeyUsage, use: Use) -> bool:
+    if use is Use.ENCRYPTION:
+        return usage.key_agreement or usage.key_encipherment
+    return usage.digital_signature or usage.content_commitment
 
 
 def _order(

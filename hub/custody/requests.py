@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from asn1crypto import core, pem
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hub.custody.held import public_bytes
@@ -23,8 +24,9 @@ from hub.trust import ANY_ALGORITHM, Use, algorithms_for
 
 if TYPE_CHECKING:
     from hub.custody.held import KeyHolder
+    from hub.trust import PublicKey
 
-REQUESTED_USES = (Use.ENVELOPE, Use.SEAL, Use.TLS_CLIENT, Use.TIMESTAMP)
+REQUESTED_USES = (Use.ENVELOPE, Use.SEAL, Use.ENCRYPTION, Use.TLS_CLIENT, Use.TIMESTAMP)
 """What certificates are asked for."""
 
 _EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
@@ -34,6 +36,9 @@ _EXTENDED_USAGES = {
 }
 _BINDING_USES = frozenset({Use.ENVELOPE, Use.SEAL})
 """Uses that commit the member (nonRepudiation)."""
+
+_NAMING_USES = _BINDING_USES | {Use.ENCRYPTION}
+"""Uses whose certificates name the member."""
 
 _MOST_CHARACTERS = 64
 """ub-common-name and ub-organization-name of RFC 5280 appendix A.1."""
@@ -103,7 +108,7 @@ def request_certificate(holder: KeyHolder, subject: Subject, use: Use) -> bytes:
         core.Integer(0).dump(),
         subject.name().public_bytes(),
         public_bytes(holder.public_key),
-        _tlv(0xA0, _attribute(_EXTENSION_REQUEST, _extensions(use))),
+        _tlv(0xA0, _attribute(_EXTENSION_REQUEST, _extensions(use, holder.public_key))),
     )
     signature = holder.signer(algorithm)(info)
     der = _sequence(info, algorithm.identifier, _tlv(0x03, b"\0" + signature))
@@ -119,7 +124,7 @@ def require_use(use: Use, subject: Subject) -> None:
     """
     if use not in REQUESTED_USES:
         raise TrustError("trust.request_invalid", f"use: one of {', '.join(REQUESTED_USES)}")
-    if use in _BINDING_USES and subject.member is None:
+    if use in _NAMING_USES and subject.member is None:
         raise TrustError("trust.request_invalid", f"member: a certificate for {use} names one")
 
 
@@ -140,19 +145,23 @@ def read_request(content: bytes) -> x509.CertificateSigningRequest:
 def use_of(request: x509.CertificateSigningRequest) -> Use | None:
     """Return the use a request of ours asks for; a seal's is like an envelope's, so that is None."""
     try:
+        usage = request.extensions.get_extension_for_class(x509.KeyUsage).value
+        if usage.key_agreement or usage.key_encipherment:
+            return Use.ENCRYPTION
         extended = request.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (x509.ExtensionNotFound, ValueError):
         return None
     return next((use for use, oid in _EXTENDED_USAGES.items() if oid in extended), None)
 
 
-def _extensions(use: Use) -> bytes:
+def _extensions(use: Use, key: PublicKey) -> bytes:
+    encrypts, is_rsa = use is Use.ENCRYPTION, isinstance(key, rsa.RSAPublicKey)
     usage = x509.KeyUsage(
-        digital_signature=True,
+        digital_signature=not encrypts,
         content_commitment=use in _BINDING_USES,
-        key_encipherment=False,
+        key_encipherment=encrypts and is_rsa,
         data_encipherment=False,
-        key_agreement=False,
+        key_agreement=encrypts and not is_rsa,
         key_cert_sign=False,
         crl_sign=False,
         encipher_only=False,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one envelope format: an ASiC-E container with a CAdES signature. Pure: no clock, no IO."""
 
+from hub.envelope.authenveloped import CertificateName
 from hub.envelope.cades import verify_cades, verify_canonical_cades
 from hub.envelope.cms import der_of, tlv
 from hub.envelope.container import (
@@ -47,11 +48,21 @@ from hub.envelope.replies import (
     require_binding,
     require_department_receipt,
 )
+from hub.envelope.schemes import EncryptionScheme, require_scheme, scheme_of
+from hub.envelope.secrecy import (
+    decrypt_payloads,
+    encrypt_payloads,
+    find_encrypted,
+    is_encrypted,
+    require_encrypted,
+)
 from hub.envelope.zipform import Member, read_zip, write_zip
 
 __all__ = [
     "CONTAINER_MEDIA_TYPE",
     "TOPIC_PATTERN",
+    "CertificateName",
+    "EncryptionScheme",
     "Envelope",
     "Fault",
     "Header",
@@ -73,10 +84,14 @@ __all__ = [
     "check_members",
     "check_payloads",
     "decode_header",
+    "decrypt_payloads",
     "der_of",
     "describe_fault",
     "encode_header",
+    "encrypt_payloads",
     "fault_about_unreadable",
+    "find_encrypted",
+    "is_encrypted",
     "open_envelope",
     "read_fault",
     "read_receipt",
@@ -85,6 +100,9 @@ __all__ = [
     "reply_to",
     "require_binding",
     "require_department_receipt",
+    "require_encrypted",
+    "require_scheme",
+    "scheme_of",
     "seal_envelope",
     "sign_national",
     "tlv",

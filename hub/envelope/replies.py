@@ -6,18 +6,21 @@ Source: docs/protocols/envelope.md section 3.4 (binding an answer to its questio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hub.envelope.container import seal_envelope
 from hub.envelope.model import Header, Kind
 from hub.envelope.notices import ReceiptStatus, read_receipt, refer_to
+from hub.envelope.secrecy import encrypt_payloads
 from hub.errors import EnvelopeError, ExchangeError
 from hub.identifiers import new_message_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cryptography import x509
 
     from hub.envelope.model import Envelope, Payload
     from hub.envelope.notices import Receipt
@@ -43,6 +46,7 @@ def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
     party: Party,
     now: datetime,
     recipient: SubsystemId | None = None,
+    encrypted_to: x509.Certificate | None = None,
 ) -> Envelope:
     """Make the envelope that answers `request`.
 
@@ -54,6 +58,10 @@ def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
         now: UTC.
         recipient: whom it is for; whoever sent the request by default. The hub's receipt that goes to a
             subscriber with an event is for the subscriber.
+        encrypted_to: the asker's certificate, where the payloads are for nobody else.
+
+    Raises:
+        EnvelopeError: as `seal_envelope` and `encrypt_payloads`.
     """
     asked = request.header
     header = Header(
@@ -67,8 +75,10 @@ def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
         service=asked.service,
         contract=asked.contract,
         in_reply_to=request.as_in_reply_to(),
-        payload=tuple(payload.describe() for payload in payloads),
     )
+    if encrypted_to is not None:
+        payloads = encrypt_payloads(header, payloads, encrypted_to)
+    header = replace(header, payload=tuple(payload.describe() for payload in payloads))
     return seal_envelope(header, payloads, party.key)
 
 

@@ -104,7 +104,7 @@ class KeyFolder:
         require_name(name)
         # Before the key is made, so that none is left over without its request.
         require_use(use, subject)
-        if use in {Use.ENVELOPE, Use.SEAL} and subject.member != self.member:
+        if use in {Use.ENVELOPE, Use.SEAL, Use.ENCRYPTION} and subject.member != self.member:
             raise TrustError("trust.request_invalid", "member: the hub asks for its own member only")
         with self._lock:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ class KeyFolder:
             public_key=key.request.public_key(),
             use=wanted,
             at=now,
-            member=self.member if wanted in {Use.ENVELOPE, Use.SEAL} else None,
+            member=self.member if wanted in {Use.ENVELOPE, Use.SEAL, Use.ENCRYPTION} else None,
             request=key.request,
             validator=self._validator,
         )

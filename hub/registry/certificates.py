@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hub.envelope import scheme_of
 from hub.errors import RegistryError
 from hub.identifiers import MemberId
 from hub.trust import Use, member_of_certificate, public_key_of, refusal
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Fingerprint = NewType("Fingerprint", str)
 """SHA-256 of a certificate's DER, 64 lower-case hexadecimal digits."""
 
-USES_TO_REGISTER = frozenset({Use.ENVELOPE})
+USES_TO_REGISTER = frozenset({Use.ENVELOPE, Use.ENCRYPTION})
 """What certificates are registered for: the uses the hub itself decides on, message by message."""
 
 LONGEST_REASON = 200
@@ -60,6 +61,8 @@ class RegisteredCertificate:
             raise RegistryError("registry.entry_invalid", "id: not the certificate's SHA-256")
         if self.use not in USES_TO_REGISTER:
             raise RegistryError("registry.entry_invalid", f"use: nothing is registered for {self.use}")
+        if self.use is Use.ENCRYPTION and scheme_of(self.x509) is None:
+            raise RegistryError("registry.entry_invalid", "certificate: nothing can be encrypted to its key")
         named = member_of_certificate(self.x509)
         if named != self.member:
             raise refusal("registered_for_another", self.x509, member=self.member, named=named)
@@ -163,3 +166,20 @@ def require_recognised(
         raise refusal("not_registered", certificate, at, member=member)
     if entry.retired_because is not None:
         raise refusal("retired", certificate, at, because=entry.retired_because)
+
+
+def encryption_certificates(
+    index: Mapping[tuple[MemberId, Use], Mapping[Fingerprint, RegisteredCertificate]],
+    member: MemberId,
+    at: datetime,
+) -> tuple[RegisteredCertificate, ...]:
+    """Return what may be encrypted to for a member at an instant, the latest certificate first."""
+    counting = [
+        entry
+        for entry in index.get((member, Use.ENCRYPTION), {}).values()
+        if entry.retired_because is None
+        and entry.x509.not_valid_before_utc <= at <= entry.x509.not_valid_after_utc
+    ]
+    return tuple(
+        sorted(counting, key=lambda entry: (entry.x509.not_valid_before_utc, entry.id), reverse=True)
+    )

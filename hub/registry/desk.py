@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hub.errors import RegistryError, TrustError
 from hub.registry.certificates import RegisteredCertificate, registered
+from hub.trust import Use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.identifiers import MemberId
     from hub.registry.service import Registry
-    from hub.trust import Use, Validator
+    from hub.trust import Validator
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class CertificateDesk:
             RegistryError: as `register`.
         """
         entry = self._believe(chain, member, use)
-        self.registry.register([entry], by=by, signer=registered(signer, member, use))
+        # Envelopes are signed with certificates for envelopes, whatever the new one is for.
+        self.registry.register([entry], by=by, signer=registered(signer, member, Use.ENVELOPE))
         return self.registration(entry.id)
 
     def retire(self, fingerprint: str, because: str, *, by: str) -> Registration:

@@ -221,13 +221,16 @@ def registrations(
     entries = list(wanted)
     if signer is not None:
         require_recognised(snapshot.certificates, signer.x509, signer.member, signer.use, at)
-        if (signer.member, signer.use) not in snapshot.certificates and signer not in entries:
+        has_first = any(each.use is signer.use for each in entries)
+        if has_first and (signer.member, signer.use) not in snapshot.certificates and signer not in entries:
             entries.insert(0, signer)
     for entry in entries:
         _require_room(snapshot, entry)
         before = snapshot.find(RegisteredCertificate, entry.id)
         if before is not None and before.retired_because is not None:
             raise RegistryError("registry.certificate_retired", f"{entry.id}: {before.retired_because}")
+        if before is not None and before.use is not entry.use:
+            raise RegistryError("registry.entry_invalid", f"use: {entry.id} is registered for {before.use}")
         if before is None:
             changes.append(Change(None, entry))
     return changes
@@ -277,8 +280,15 @@ def _require_own_key(snapshot: Snapshot, entry: RegisteredCertificate) -> None:
     if snapshot.find(Member, entry.member) is None:
         raise RegistryError("registry.member_unknown", entry.member)
     for other in snapshot.all_of(RegisteredCertificate):
-        if other.member != entry.member and other.key_sha256 == entry.key_sha256:
+        if other.key_sha256 != entry.key_sha256:
+            continue
+        if other.member != entry.member:
             raise refusal("key_of_another_member", entry.x509)
+        if other.use is not entry.use:
+            # Who gets something signed must not get something decrypted by it (NIST SP 800-57 part 1, 5.2).
+            raise RegistryError(
+                "registry.entry_invalid", f"certificate: its key is registered for {other.use}"
+            )
 
 
 def _names(entry: RegistryEntry, other: RegistryEntry) -> bool:

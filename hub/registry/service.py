@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hub.errors import RegistryError
 from hub.identifiers import member_of
 from hub.registry import rules, store
-from hub.registry.certificates import require_recognised
+from hub.registry.certificates import encryption_certificates, require_recognised
 from hub.registry.model import KIND_NAMES, Change, Kind, RecordedChange, Snapshot
 
 if TYPE_CHECKING:
@@ -132,6 +132,15 @@ class Registry:
             TrustError: `trust.certificate_not_registered`.
         """
         require_recognised(self._snapshot.certificates, certificate, member, use, at)
+
+    def encryption_certificates(self, member: MemberId, at: datetime) -> tuple[RegisteredCertificate, ...]:
+        """Return what may be encrypted to for a member, the certificate with the latest first day first.
+
+        Args:
+            member: whoever shall be able to read.
+            at: UTC; certificates that are not valid then, and retired ones, are left out.
+        """
+        return encryption_certificates(self._snapshot.certificates, member, at)
 
     def require_entry(self, kind: type[Kind], entry_id: str) -> Kind:
         """Return one entry, whatever its member's status.

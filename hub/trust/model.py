@@ -32,6 +32,7 @@ class Use(StrEnum):
     OCSP = "ocsp"
     CRL = "crl"
     TLS_CLIENT = "tls-client"
+    ENCRYPTION = "encryption"
 
 
 class RevocationPolicy(StrEnum):

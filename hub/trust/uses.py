@@ -39,6 +39,8 @@ class KeyUsage(StrEnum):
 
     DIGITAL_SIGNATURE = "digitalSignature"
     NON_REPUDIATION = "nonRepudiation"
+    KEY_ENCIPHERMENT = "keyEncipherment"
+    KEY_AGREEMENT = "keyAgreement"
     CERTIFICATE_SIGNATURE = "keyCertSign"
     CRL_SIGNATURE = "cRLSign"
 
@@ -49,6 +51,10 @@ class KeyUsage(StrEnum):
                 return usage.digital_signature
             case KeyUsage.NON_REPUDIATION:
                 return usage.content_commitment
+            case KeyUsage.KEY_ENCIPHERMENT:
+                return usage.key_encipherment
+            case KeyUsage.KEY_AGREEMENT:
+                return usage.key_agreement
             case KeyUsage.CERTIFICATE_SIGNATURE:
                 return usage.key_cert_sign
             case KeyUsage.CRL_SIGNATURE:
@@ -97,6 +103,9 @@ class UsePolicy:
 
 
 _SIGNATURE = frozenset({KeyUsage.DIGITAL_SIGNATURE, KeyUsage.NON_REPUDIATION})
+_ENCRYPTION = frozenset({KeyUsage.KEY_AGREEMENT, KeyUsage.KEY_ENCIPHERMENT})
+_ENCRYPTION_PURPOSES = frozenset({_EKU.ANY_EXTENDED_KEY_USAGE, _EKU.EMAIL_PROTECTION})
+"""Extended usages under which authorities issue certificates to encrypt to."""
 
 _SIGNED_BY_USE = {
     Use.ENVELOPE: Signed.ENVELOPE,
@@ -117,6 +126,7 @@ USE_POLICIES: Mapping[Use, UsePolicy] = MappingProxyType(
         # Authorities sign their own lists, so here alone an authority's certificate serves too.
         Use.CRL: UsePolicy(frozenset({KeyUsage.CRL_SIGNATURE}), may_be_authority=True),
         Use.TLS_CLIENT: UsePolicy(_SIGNATURE, frozenset({_EKU.CLIENT_AUTH}), ExtendedUsageRule.ONE),
+        Use.ENCRYPTION: UsePolicy(_ENCRYPTION, _ENCRYPTION_PURPOSES, binds_member=True),
     }
 )
 """The uses there are, and what each asks; docs/trust.md shows the same table."""
