@@ -38,7 +38,10 @@ from hub.identifiers import member_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cryptography import x509
+
     from adapters.configuration import ConfiguredAdapter
+    from adapters.secrecy import Secrecy
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.envelope import Envelope
@@ -59,6 +62,7 @@ class Gateway:
     contracts: Mapping[ContractId, Contract]
     validator: Validator
     clock: Clock
+    secrecy: Secrecy | None = None
     used_receipts: UsedReceipts = field(default_factory=UsedReceipts)
 
     def answer(self, raw: bytes, receipt_raw: bytes) -> bytes:
@@ -116,7 +120,8 @@ class Gateway:
         if configured.contract != header.contract:
             raise ExchangeError("exchange.contract_mismatch", f"the service keeps to {configured.contract}")
         contract = self.contracts[configured.contract]
-        data = contract.check_request(request.payloads)["request.json"]
+        asker, questions = self._read(request, contract)
+        data = contract.check_request(questions)["request.json"]
         if not isinstance(data, dict):
             raise TypeError("a contract's request.json is an object")
         call = Call(
@@ -137,7 +142,22 @@ class Gateway:
             {p.name: p.content for p in payloads}, {p.name: p.media_type for p in payloads}
         )
         party = Party(header.recipient, self.key)
-        return reply_to(request, Kind.RESPONSE, payloads, party=party, now=self.clock.now())
+        now = self.clock.now()
+        return reply_to(request, Kind.RESPONSE, payloads, party=party, now=now, encrypted_to=asker)
+
+    def _read(
+        self, request: Envelope, contract: Contract
+    ) -> tuple[x509.Certificate | None, Mapping[str, bytes]]:
+        """Return whose certificate the answer is encrypted to, and the payloads as the contract has them.
+
+        That certificate is found first: who cannot be answered is not looked up in the legacy system.
+        """
+        if not contract.is_end_to_end:
+            return None, request.payloads
+        if self.secrecy is None:
+            raise ExchangeError("exchange.secrecy_unavailable", f"{contract.id}: no decryption key is set")
+        payloads = self.secrecy.open(request)
+        return self.secrecy.certificate_of(member_of(request.header.sender)), payloads
 
     def _fault(self, request: Envelope | None, error: HubError) -> Envelope:
         payloads, now = (write_fault(describe_fault(error)),), self.clock.now()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from hub.envelope import (
     Limits,
     Payload,
     ReceiptStatus,
+    encrypt_payloads,
     open_envelope,
     read_fault,
     read_receipt,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from adapters.secrecy import Secrecy
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.envelope import Envelope, Fault, Party, Purpose
@@ -75,6 +77,7 @@ class VerifiedAnswer:
         data: `response.json`, read.
         receipt: the hub's final receipt.
         answered_at: when the answering department signed, UTC.
+        payloads: the answer's, by the names its contract has; decrypted where they travelled encrypted.
     """
 
     request: Envelope
@@ -82,6 +85,7 @@ class VerifiedAnswer:
     receipt: Envelope
     data: Mapping[str, Any]
     answered_at: datetime
+    payloads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,17 +105,23 @@ class HubClient:
     contracts: Mapping[ContractId, Contract]
     clock: Clock
     http: httpx2.Client
+    secrecy: Secrecy | None = None
 
     def sign_request(self, question: Question) -> Envelope:
-        """Turn a question into a signed request.
+        """Turn a question into a signed request; where its contract is end-to-end, an encrypted one.
 
         Raises:
             ContractError: the question does not keep to its contract.
+            ExchangeError: `exchange.secrecy_unavailable`, this gateway could not read the answer;
+                `exchange.encryption_certificate_missing`.
+            TrustError: the recipient's certificate is not believed.
         """
         contract = self._contract(question.contract)
         now = self.clock.now()
-        payload = Payload("request.json", "application/json", rfc8785.dumps(dict(question.data)))
-        contract.check_request({payload.name: payload.content})
+        payloads: tuple[Payload, ...] = (
+            Payload("request.json", "application/json", rfc8785.dumps(dict(question.data))),
+        )
+        contract.check_request({payload.name: payload.content for payload in payloads})
         message_id = question.message_id or new_message_id(now)
         header = Header(
             id=message_id,
@@ -124,9 +134,12 @@ class HubClient:
             service=question.service,
             contract=question.contract,
             purpose=question.purpose,
-            payload=(payload.describe(),),
         )
-        return seal_envelope(header, (payload,), self.party.key)
+        if contract.is_end_to_end:
+            certificate = self._secrecy(contract.id).certificate_of(member_of(header.recipient))
+            payloads = encrypt_payloads(header, payloads, certificate)
+        header = replace(header, payload=tuple(payload.describe() for payload in payloads))
+        return seal_envelope(header, payloads, self.party.key)
 
     def ask(self, question: Question) -> VerifiedAnswer:
         """Ask and wait for the verified answer.
@@ -149,12 +162,15 @@ class HubClient:
         answer = self._open(reply.content)
         if answer.header.kind is Kind.FAULT:
             self._require_faulter(answer, request)
-            raise self._read_fault(answer).to_error()
+            error = self._read_fault(answer).to_error()
+            if error.code == "exchange.encrypted_for_another" and self.secrecy is not None:
+                self.secrecy.forget(member_of(request.header.recipient))
+            raise error
         self._require_signer(answer, member_of(answer.header.sender))
         require_binding(answer, request)
-        data = self._read_answer(answer, request)
+        data, payloads = self._read_answer(answer, request)
         receipt = self._receipt(reply, request, answer)
-        return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at)
+        return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at, payloads)
 
     def _post(self, request: Envelope, timeout_seconds: float) -> _Reply:
         headers = {"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE}
@@ -207,15 +223,34 @@ class HubClient:
         self._require_signer(fault, member_of(request.header.recipient))
         require_binding(fault, request)
 
-    def _read_answer(self, answer: Envelope, request: Envelope) -> Mapping[str, Any]:
+    def _read_answer(
+        self, answer: Envelope, request: Envelope
+    ) -> tuple[Mapping[str, Any], Mapping[str, bytes]]:
         if request.header.contract is None:
             raise TypeError("a request names its contract")
-        media_types = {entry.name: entry.media_type for entry in answer.header.payload}
-        parts = self._contract(request.header.contract).check_response(answer.payloads, media_types)
+        contract = self._contract(request.header.contract)
+        if contract.is_end_to_end:
+            payloads = self._decrypt(answer, contract)
+            parts = contract.check_response(payloads)
+        else:
+            payloads = answer.payloads
+            media_types = {entry.name: entry.media_type for entry in answer.header.payload}
+            parts = contract.check_response(payloads, media_types)
         data = parts["response.json"]
         if not isinstance(data, dict):
             raise ExchangeError("exchange.answer_unreadable", "response.json is not an object")
-        return data
+        return data, payloads
+
+    def _decrypt(self, answer: Envelope, contract: Contract) -> Mapping[str, bytes]:
+        try:
+            return self._secrecy(contract.id).open(answer)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_not_secret", str(error)) from error
+
+    def _secrecy(self, contract: ContractId) -> Secrecy:
+        if self.secrecy is None:
+            raise ExchangeError("exchange.secrecy_unavailable", f"{contract}: no decryption key is set")
+        return self.secrecy
 
     def _receipt(self, reply: _Reply, request: Envelope, answer: Envelope) -> Envelope:
         try:

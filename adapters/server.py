@@ -24,10 +24,11 @@ from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from adapters.readiness import gateway_readiness
 from adapters.rollover import LOOK_SECONDS, KeyWatch, register_certificate
+from adapters.secrecy import Secrecy
 from hub.alarms import LoggedAlarms
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import KeyRing, RollOver, open_key
+from hub.custody import KeyRing, RollOver, open_decryption_key, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
@@ -95,6 +96,7 @@ class GatewayProcess:
         self._follower = TrustListFollower(
             self.trust_lists, settings.hub_url, self._http, alarms, self._clock
         )
+        self.secrecy = self._open_secrecy()
         self._services = {service.service: service for service in more}
         self._sealers: list[DocumentSealer] = []
         for file in settings.services:
@@ -108,6 +110,7 @@ class GatewayProcess:
             contracts=self._contracts,
             validator=self._validator,
             clock=self._clock,
+            secrecy=self.secrecy,
         )
         self.readiness = gateway_readiness(
             key=self._key,
@@ -143,6 +146,7 @@ class GatewayProcess:
             contracts=self._contracts,
             clock=self._clock,
             http=self._http,
+            secrecy=self.secrecy,
         )
 
     def validate_next(self) -> ValidatedPath | None:
@@ -209,6 +213,22 @@ class GatewayProcess:
             register=lambda key: register_certificate(client, key),
             note=settings.data_folder / "roll-over.json",
             clock=self._clock,
+        )
+
+    def _open_secrecy(self) -> Secrecy | None:
+        keys = [
+            open_decryption_key(each.key, each.chain, each.passphrase, module=each.module)
+            for each in self._settings.decryption
+        ]
+        if not keys:
+            return None
+        return Secrecy(
+            keys=tuple(keys),
+            hub_url=self._settings.hub_url,
+            http=self._http,
+            validator=self._validator,
+            clock=self._clock,
+            pins={MemberId(member): frozenset(pins) for member, pins in self._settings.pins.items()},
         )
 
     def _issuer(self) -> Callable[[JsonObject], bytes]:

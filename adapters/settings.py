@@ -44,6 +44,7 @@ def _subsystem(text: str) -> str:
 
 _Member = Annotated[str, AfterValidator(_uscc)]
 _Subsystem = Annotated[str, AfterValidator(_subsystem)]
+_Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Settings(BaseModel):
@@ -91,6 +92,9 @@ class GatewaySettings(_Settings):
         hub_member: whose receipts are believed.
         signing: the key that signs.
         next: the key that shall sign after it, as soon as its chain is there; a running gateway notices it.
+        decryption: the keys that open what is encrypted to this member, the present one first; earlier ones
+            stay for as long as something encrypted to them has to be read.
+        pins: SHA-256 of the only encryption certificates used for a member, by its code.
         trust_list: folder of signed trust lists, or one; later versions are fetched from the hub.
         trust_list_signer: PEM of who signed the first trust list.
         services: the adapters' YAML files; none for a gateway that only asks.
@@ -110,6 +114,8 @@ class GatewaySettings(_Settings):
     hub_member: _Member
     signing: KeySettings
     next: KeySettings | None = None
+    decryption: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()
+    pins: dict[_Member, list[_Fingerprint]] = {}
     seal: SealSettings | None = None
     trust_list: ReferredPath
     trust_list_signer: ReferredPath

@@ -84,6 +84,7 @@ from hub.registry import (
     CertificateUpkeep,
     Registry,
     certificate_routes,
+    encryption_routes,
     load_registry_file,
     plan_own_roll_over,
     registry_routes,
@@ -621,6 +622,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))
     app.include_router(registry_routes(hub.registry, authenticate))
     app.include_router(certificate_routes(hub.certificates, authenticate))
+    app.include_router(encryption_routes(hub.registry, hub.pipeline.clock))
     app.include_router(alarm_routes(hub.alarms, authenticate))
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))

@@ -5,7 +5,7 @@ model       a contract, its parts, and the checks of a request or an answer
 violations  one way in which content breaks its contract, told without personal data
 payloads    JSON read strictly: no duplicate names, no NaN, no broken text
 promotion   business keys: the values a message is found by
-secrecy     what encrypted payloads look like to those who cannot read them
+secrecy     what can be checked of payloads by those who cannot read them
 retention   how long what was exchanged is kept, and by which law
 formats     check digits and calendar dates, which JSON Schema alone cannot state
 store       reads `contracts/<name>/v<N>/` and proves each contract on its own examples
@@ -17,22 +17,11 @@ from hub.contracts.model import Contract, DataClass, Part, Pattern
 from hub.contracts.payloads import JsonObject, JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import LONGEST_VALUE, BusinessKey, KeyKind, Promotion, Side, normalise
 from hub.contracts.retention import PERMANENT, Retention, RetentionPeriod
-from hub.contracts.secrecy import (
-    ENCRYPTED_MEDIA_TYPE,
-    ENCRYPTED_SUFFIX,
-    MOST_ADDED_BYTES,
-    MOST_SECRET_BYTES,
-    encrypted_name,
-)
 from hub.contracts.store import load_contracts
 from hub.contracts.violations import Violation
 
 __all__ = [
-    "ENCRYPTED_MEDIA_TYPE",
-    "ENCRYPTED_SUFFIX",
     "LONGEST_VALUE",
-    "MOST_ADDED_BYTES",
-    "MOST_SECRET_BYTES",
     "PERMANENT",
     "BusinessKey",
     "Contract",
@@ -48,7 +37,6 @@ __all__ = [
     "RetentionPeriod",
     "Side",
     "Violation",
-    "encrypted_name",
     "load_contracts",
     "normalise",
     "parse_json",

@@ -139,20 +139,19 @@ class Contract:
         """
         return _check("contract.response_invalid", self.response, parts, media_types)
 
-    def check_encrypted(self, side: Side, parts: Mapping[str, bytes], media_types: Mapping[str, str]) -> None:
-        """Refuse encrypted payloads that are not those of this contract; their content is not looked at.
+    def check_encrypted(self, side: Side, sizes: Mapping[str, int]) -> None:
+        """Refuse encrypted payloads that are not those of this contract, by all that can be seen of them.
 
         Args:
             side: request or answer.
-            parts: every payload as it travels, by name.
-            media_types: as the message states them.
+            sizes: bytes of every payload's content, by file name.
 
         Raises:
             ContractError: `contract.request_invalid` or `contract.response_invalid`.
         """
         is_request = side is Side.REQUEST
         agreed = self.request if is_request else self.response
-        violations = list(encrypted_violations(agreed, parts, media_types))
+        violations = list(encrypted_violations(agreed, sizes))
         if violations:
             code = "contract.request_invalid" if is_request else "contract.response_invalid"
             raise ContractError(code, summarise(violations))

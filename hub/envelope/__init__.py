@@ -50,6 +50,9 @@ from hub.envelope.replies import (
 )
 from hub.envelope.schemes import EncryptionScheme, require_scheme, scheme_of
 from hub.envelope.secrecy import (
+    ENCRYPTED_MEDIA_TYPE,
+    ENCRYPTED_SUFFIX,
+    EncryptedFor,
     decrypt_payloads,
     encrypt_payloads,
     find_encrypted,
@@ -60,8 +63,11 @@ from hub.envelope.zipform import Member, read_zip, write_zip
 
 __all__ = [
     "CONTAINER_MEDIA_TYPE",
+    "ENCRYPTED_MEDIA_TYPE",
+    "ENCRYPTED_SUFFIX",
     "TOPIC_PATTERN",
     "CertificateName",
+    "EncryptedFor",
     "EncryptionScheme",
     "Envelope",
     "Fault",

@@ -14,24 +14,46 @@ Source: docs/protocols/envelope.md section 12.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.canonical import encode_canonical
-from hub.contracts import ENCRYPTED_MEDIA_TYPE, ENCRYPTED_SUFFIX, MOST_ADDED_BYTES, encrypted_name
 from hub.envelope.authenveloped import CertificateName, decrypt_content, encrypt_content, read_encrypted
 from hub.envelope.model import Payload
 from hub.errors import EnvelopeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cryptography import x509
 
     from hub.custody import DecryptionKey
     from hub.envelope.authenveloped import EncryptedContent
     from hub.envelope.model import Envelope, Header, PayloadEntry
+    from hub.envelope.schemes import EncryptionScheme
+
+ENCRYPTED_SUFFIX = ".p7m"
+"""Ends the name of an encrypted payload; before it stands the name its content has in the contract."""
+
+ENCRYPTED_MEDIA_TYPE = "application/pkcs7-mime"
+"""RFC 8551 section 3.2; registered for AuthEnvelopedData in DER."""
 
 _FORMAT = "heliograph-secrecy/1"
+
+
+@dataclass(frozen=True)
+class EncryptedFor:
+    """What everybody sees of a message only its recipient can read.
+
+    Attributes:
+        certificate: what it is encrypted to.
+        scheme: how.
+        sizes: bytes of every payload's content, by the name its contract has for it.
+    """
+
+    certificate: CertificateName
+    scheme: EncryptionScheme
+    sizes: Mapping[str, int]
 
 
 def encrypt_payloads(
@@ -49,7 +71,7 @@ def encrypt_payloads(
     """
     return tuple(
         Payload(
-            encrypted_name(payload.name),
+            payload.name + ENCRYPTED_SUFFIX,
             ENCRYPTED_MEDIA_TYPE,
             encrypt_content(payload.content, certificate, _bound(header, payload.name)),
         )
@@ -62,22 +84,24 @@ def is_encrypted(entry: PayloadEntry) -> bool:
     return entry.media_type == ENCRYPTED_MEDIA_TYPE and entry.name.endswith(ENCRYPTED_SUFFIX)
 
 
-def require_encrypted(envelope: Envelope) -> CertificateName:
-    """Return to which certificate a message is encrypted; needs no key.
+def require_encrypted(envelope: Envelope) -> EncryptedFor:
+    """Return for whom a message is encrypted; needs no key.
 
     Raises:
         EnvelopeError: `envelope.not_encrypted`: a payload is not, or there is none;
             `envelope.encryption_malformed`: one is not in the form of this profile, or two are encrypted to
             different certificates; `envelope.encryption_moved`: one belongs to another message.
     """
-    names = {content.recipient for _, content in _contents(envelope)}
-    if len(names) != 1:
+    contents = _contents(envelope)
+    found = {(content.recipient, content.scheme) for _, content in contents}
+    if len(found) != 1:
         raise EnvelopeError("envelope.encryption_malformed", "payloads for different certificates")
-    return names.pop()
+    ((certificate, scheme),) = found
+    return EncryptedFor(certificate, scheme, {plain: len(content.ciphertext) for plain, content in contents})
 
 
-def find_encrypted(envelope: Envelope) -> CertificateName | None:
-    """Return to which certificate a message is encrypted, None when no payload is.
+def find_encrypted(envelope: Envelope) -> EncryptedFor | None:
+    """Return for whom a message is encrypted, None when no payload is.
 
     Raises:
         EnvelopeError: as `require_encrypted`; a message is encrypted as a whole or not at all.
@@ -102,7 +126,7 @@ def decrypt_payloads(envelope: Envelope, keys: Iterable[DecryptionKey]) -> dict[
             `envelope.decryption_failed`.
         TrustError: the key's token is away.
     """
-    name = require_encrypted(envelope)
+    name = require_encrypted(envelope).certificate
     key = next((each for each in keys if CertificateName.of(each.certificate) == name), None)
     if key is None:
         raise EnvelopeError("envelope.decryption_key_missing", f"serial number {name.serial:x}")
@@ -121,8 +145,6 @@ def _contents(envelope: Envelope) -> list[tuple[str, EncryptedContent]]:
         plain = entry.name.removesuffix(ENCRYPTED_SUFFIX)
         if content.bound != _bound(header, plain):
             raise EnvelopeError("envelope.encryption_moved", entry.name)
-        if entry.bytes > len(content.ciphertext) + MOST_ADDED_BYTES:
-            raise EnvelopeError("envelope.encryption_malformed", f"{entry.name}: too much around the content")
         found.append((plain, content))
     return found
 

@@ -63,6 +63,7 @@ class EvidenceDesk:
             RegistryError: there is no such service.
             AccessError: the caseworker's subsystem has not the right, or not for this purpose.
             ContractError: the question does not keep to the service's contract.
+            ExchangeError: `exchange.secrecy_unavailable`: the hub must not read what would be asked.
         """
         if requester.subsystem is None:
             raise ExchangeError("exchange.request_invalid", "the account is bound to no subsystem")
@@ -74,6 +75,8 @@ class EvidenceDesk:
         contract = self.contracts.get(service.contract)
         if contract is None:
             raise ContractError("contract.unknown", service.contract)
+        if contract.is_end_to_end:
+            raise ExchangeError("exchange.secrecy_unavailable", f"{service.contract} and a draft at the hub")
         contract.check_request({"request.json": rfc8785.dumps(dict(data))})
         request = EvidenceRequest(
             id=new_message_id(now),

@@ -36,6 +36,7 @@ from hub.exchange.model import (
     Signed,
     advance,
 )
+from hub.exchange.secrecy import require_secret_answer, require_secret_request
 from hub.identifiers import member_of, subsystem_of
 from hub.registry import authorise
 from hub.trust import Use, refusal
@@ -228,13 +229,18 @@ class Pipeline:
             right = self.registry.authorise(*asked)
         return advance(stage, Authorised, service=service, right=right)
 
-    def check_request(self, stage: Authorised) -> Checked:
-        """Hold the request to its contract."""
+    async def check_request(self, stage: Authorised) -> Checked:
+        """Hold the request to its contract; of what is encrypted, only the form can be."""
         contract = self.contracts.get(stage.service.contract)
         if contract is None:
             raise ExchangeError(
                 "exchange.contract_mismatch", f"{stage.service.contract} is not published here"
             )
+        if contract.is_end_to_end:
+            at = stage.received_at
+            # It may look into the database for what another process registered.
+            await asyncio.to_thread(require_secret_request, stage.request, contract, self.registry, at)
+            return advance(stage, Checked, contract=contract, request_keys=())
         documents = contract.check_request(stage.request.payloads, _media_types(stage.request.header))
         keys = contract.promote(Side.REQUEST, documents)
         return advance(stage, Checked, contract=contract, request_keys=keys)
@@ -276,8 +282,12 @@ class Pipeline:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
         raise fault.to_error()
 
-    def check_answer(self, stage: Answered) -> Answered:
-        """Hold the answer to its contract."""
+    async def check_answer(self, stage: Answered) -> Answered:
+        """Hold the answer to its contract; of what is encrypted, only the form can be."""
+        if stage.contract.is_end_to_end:
+            answer, at = stage.answer, self.clock.now()
+            await asyncio.to_thread(require_secret_answer, answer, stage.contract, self.registry, at)
+            return stage
         documents = stage.contract.check_response(stage.answer.payloads, _media_types(stage.answer.header))
         return replace(stage, answer_keys=stage.contract.promote(Side.ANSWER, documents))
 

@@ -7,6 +7,7 @@ Nothing is allowed that is not granted. Every change is recorded with who made i
 from hub.registry.certificates import Fingerprint, RegisteredCertificate, fingerprint_of, read_certificate
 from hub.registry.desk import CertificateDesk, Registration
 from hub.registry.desk_routes import certificate_routes, view_registration
+from hub.registry.encryption_routes import encryption_routes
 from hub.registry.model import (
     ENTRY_TYPES,
     AccessRight,
@@ -58,6 +59,7 @@ __all__ = [
     "authorise",
     "certificate_routes",
     "certificates_to_watch",
+    "encryption_routes",
     "fingerprint_of",
     "load_registry_file",
     "plan_own_roll_over",

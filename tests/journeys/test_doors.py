@@ -44,8 +44,9 @@ PUBLIC = {
     ("GET", "/api/v1/trust-lists"),
     ("GET", "/api/v1/trust-lists/current"),
     ("GET", "/api/v1/trust-lists/{sequence}"),
+    ("GET", "/api/v1/encryption-certificates/{member}"),
 }
-"""A message's signature is its credential; anybody may look at the log and the trust list."""
+"""A message's signature is its credential; log, trust list and what to encrypt to are for everybody."""
 
 DRAFT: dict[str, Any] = {
     "service": f"{EMPLOYMENT}/echo",

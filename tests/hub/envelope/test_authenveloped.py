@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from hub.custody import DecryptionKey
+    from hub.envelope import CertificateName
+
 BOUND, OTHER = b"b" * 32, b"c" * 32
 CONTENT = '{"holder":"511111199001011234","grade":"三级"}'.encode()
 
@@ -28,8 +31,8 @@ needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="open
 
 
 def openssl(*arguments: object) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # noqa: S603
-        ["openssl", "cms", *map(str, arguments)],  # noqa: S607
+    return subprocess.run(
+        ["openssl", "cms", *map(str, arguments)],
         capture_output=True,
         check=False,
         timeout=30,
@@ -88,9 +91,7 @@ def test_asn1crypto_reads_the_structure(kind: str) -> None:
 
     info = cms.ContentInfo.load(encrypt_content(CONTENT, key.certificate, BOUND), strict=True)
 
-    assert info["content_type"].native == "authenticated_enveloped_data" or (
-        info["content_type"].dotted == "1.2.840.113549.1.9.16.1.23"
-    )
+    assert info["content_type"].dotted == "1.2.840.113549.1.9.16.1.23"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -137,19 +138,24 @@ def test_every_changed_or_missing_byte_is_refused_or_does_not_open(kind: str) ->
 
     for place in range(len(good)):
         changed = good[:place] + bytes([good[place] ^ 0x01]) + good[place + 1 :]
-        try:
-            encrypted = read_encrypted(changed)
-            # Who is named is for the caller to look at; a name changed is another certificate.
-            assert encrypted.recipient != name or encrypted.bound != BOUND or decrypt_content(encrypted, key)
-        except EnvelopeError as refused:
-            assert refused.code in {"envelope.encryption_malformed", "envelope.decryption_failed"}
-        else:
-            assert encrypted.recipient != name or encrypted.bound != BOUND
+        assert not _is_opened(changed, key, name), place
     for length in range(0, len(good), 7):
         with pytest.raises(EnvelopeError):
             read_encrypted(good[:length])
     with pytest.raises(EnvelopeError):
         read_encrypted(good + b"\x00")
+
+
+def _is_opened(encrypted: bytes, key: DecryptionKey, name: CertificateName) -> bool:
+    """Do what a receiver does: read, compare what it is bound to and for whom it is, decrypt."""
+    try:
+        read = read_encrypted(encrypted)
+        if read.recipient != name or read.bound != BOUND:
+            return False
+        decrypt_content(read, key)
+    except EnvelopeError:
+        return False
+    return True
 
 
 @needs_openssl
