@@ -16,14 +16,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapters.hubclient import Question
 from hub.alarms import LoggedAlarms
-from hub.clock import parse_instant
+from hub.clock import format_instant, parse_instant
 from hub.custody import RollOverState
 from hub.envelope import Party, Purpose
 from hub.errors import HubError, ReportedFaultError
 from hub.identifiers import ContractId, ServiceId, member_of, new_message_id
-from hub.trust import ExpiryWatch, WatchedCertificate, latest_certificates, prove_possession
+from hub.trust import ExpiryWatch, Use, WatchedCertificate, latest_certificates, prove_possession
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from adapters.hubclient import HubClient
@@ -66,7 +67,7 @@ def register_certificate(client: HubClient, key: SigningKey) -> datetime:
         return _register(replace(client, party=Party(client.party.subsystem, key)), key)
 
 
-def _register(client: HubClient, key: SigningKey) -> datetime:
+def _register(client: HubClient, key: SigningKey, use: Use = Use.ENVELOPE) -> datetime:
     message_id = new_message_id(client.clock.now())
     proof = prove_possession(key, member_of(client.party.subsystem), message_id)
     chain = [b64encode(each.public_bytes(Encoding.DER)).decode("ascii") for each in key.certificate_chain]
@@ -74,12 +75,55 @@ def _register(client: HubClient, key: SigningKey) -> datetime:
         Question(
             service=ServiceId(f"{client.hub_member}/hub/certificates"),
             contract=_CONTRACT,
-            data={"use": "envelope", "chain": chain, "possession": b64encode(proof).decode("ascii")},
+            data={"use": use.value, "chain": chain, "possession": b64encode(proof).decode("ascii")},
             purpose=_PURPOSE,
             message_id=message_id,
         )
     )
     return parse_instant(answer.data["registered_at"])
+
+
+def register_encryption_certificate(client: HubClient, key: SigningKey) -> datetime:
+    """Have the certificate others encrypt to registered by a message; return since when it is.
+
+    Args:
+        client: signs the message with the member's key for envelopes.
+        key: the decryption key, which signs nothing but the proof that it is held.
+
+    Raises:
+        HubError: the hub refused, or could not be reached.
+    """
+    return _register(client, key, Use.ENCRYPTION)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptionRegistration:
+    """Has the gateway's encryption certificate registered once, trying until the hub has answered.
+
+    Attributes:
+        register: does it.
+        first_pause_seconds: after the first failure; it doubles up to five minutes.
+    """
+
+    register: Callable[[], datetime]
+    first_pause_seconds: float = LOOK_SECONDS
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Register, and end; what fails is logged and tried again, ever more slowly."""
+        pause_seconds = 0.0
+        while not self.stopped.wait(pause_seconds):
+            try:
+                since = self.register()
+            except (HubError, OSError) as error:
+                _logger.warning("secrecy.not_registered", reason=str(error))
+            except Exception:
+                _logger.exception("secrecy.failed_unforeseen")
+                pause_seconds = _LONGEST_PAUSE_SECONDS
+            else:
+                _logger.info("secrecy.registered", since=format_instant(since))
+                return
+            pause_seconds = min(2 * pause_seconds or self.first_pause_seconds, _LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,6 @@ import threading
 from base64 import b64decode
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -61,7 +60,7 @@ class Secrecy:
     http: httpx2.Client
     validator: Validator
     clock: Clock
-    pins: Mapping[MemberId, frozenset[str]] = MappingProxyType({})
+    pins: Mapping[MemberId, frozenset[str]] = field(default_factory=dict)
     _found: dict[MemberId, tuple[datetime, x509.Certificate]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -152,5 +151,5 @@ def _read(body: bytes) -> list[x509.Certificate]:
     try:
         rows = json.loads(body)["certificates"][:_MOST_CERTIFICATES]
         return [x509.load_der_x509_certificate(b64decode(row["certificate"], validate=True)) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExchangeError("exchange.undeliverable", "the hub lists no certificates") from error

@@ -23,12 +23,18 @@ from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from adapters.readiness import gateway_readiness
-from adapters.rollover import LOOK_SECONDS, KeyWatch, register_certificate
+from adapters.rollover import (
+    LOOK_SECONDS,
+    EncryptionRegistration,
+    KeyWatch,
+    register_certificate,
+    register_encryption_certificate,
+)
 from adapters.secrecy import Secrecy
 from hub.alarms import LoggedAlarms
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import KeyRing, RollOver, open_decryption_key, open_key
+from hub.custody import KeyRing, RollOver, TokenPlace, open_decryption_key, open_key
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
@@ -127,6 +133,7 @@ class GatewayProcess:
         self._keys = KeyWatch(
             roll_over=self.roll_over, ring=self._key, clock=self._clock, look_seconds=look_seconds
         )
+        self._registrations = self._plan_registration()
         self._drafts = [
             DraftRunner(
                 client=self.client_for(SubsystemId(draft.subsystem)),
@@ -173,6 +180,7 @@ class GatewayProcess:
         self._refresher.start()
         work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
         work += [("drafts", runner.run) for runner in self._drafts]
+        work += [("secrecy", registration.run) for registration in self._registrations]
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
         for thread in self._threads:
             thread.start()
@@ -184,6 +192,8 @@ class GatewayProcess:
         self._refresher.close()
         for runner in self._drafts:
             runner.stopped.set()
+        for registration in self._registrations:
+            registration.stopped.set()
         self._join(_QUIET_END_SECONDS)
         # What still waits for the hub is torn away from it.
         self._http.close()
@@ -214,6 +224,15 @@ class GatewayProcess:
             note=settings.data_folder / "roll-over.json",
             clock=self._clock,
         )
+
+    def _plan_registration(self) -> list[EncryptionRegistration]:
+        """Plan to register the present decryption key; one in a token does not sign the proof."""
+        present = self._settings.decryption[:1]
+        if not present or isinstance(present[0].key, TokenPlace):
+            return []
+        key = _load_key(present[0])
+        client = self.client_for(min(map(SubsystemId, self._settings.subsystems)))
+        return [EncryptionRegistration(register=lambda: register_encryption_certificate(client, key))]
 
     def _open_secrecy(self) -> Secrecy | None:
         keys = [

@@ -41,6 +41,7 @@ def main() -> None:
         loghealth,
         logproofs,
         messages,
+        opening,
         renewing,
         rollover,
         serving,
@@ -52,6 +53,7 @@ def main() -> None:
 
     serving.add_to(app)
     verifying.add_to(app)
+    opening.add_to(app)
     app.command("roll-over")(rollover.roll_over)
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")

@@ -7,7 +7,6 @@ Nothing is allowed that is not granted. Every change is recorded with who made i
 from hub.registry.certificates import Fingerprint, RegisteredCertificate, fingerprint_of, read_certificate
 from hub.registry.desk import CertificateDesk, Registration
 from hub.registry.desk_routes import certificate_routes, view_registration
-from hub.registry.encryption_routes import encryption_routes
 from hub.registry.model import (
     ENTRY_TYPES,
     AccessRight,
@@ -26,6 +25,7 @@ from hub.registry.model import (
     Subsystem,
     Title,
 )
+from hub.registry.recipient_routes import encryption_routes
 from hub.registry.routes import registry_routes
 from hub.registry.rules import authorise
 from hub.registry.schemas import load_registry_file

@@ -57,7 +57,7 @@ def test_every_contract_of_the_flagship_of_the_hub_itself_and_the_echo_are_there
     contracts: Mapping[ContractId, Contract],
 ) -> None:
     of_the_hub = {"certificate-registration/v1", "certificate-withdrawal/v1"}
-    assert set(contracts) == {*FLAGSHIP, *of_the_hub, "echo/v1"}
+    assert set(contracts) == {*FLAGSHIP, *of_the_hub, "echo/v1", "work-injury-appraisal/v1"}
 
 
 def test_a_contract_has_a_title_in_both_languages(contracts: Mapping[ContractId, Contract]) -> None:
@@ -125,7 +125,8 @@ def test_every_invalid_example_is_refused_at_the_place_it_names(
     side, _, _ = file.stem.partition("-")
     content = json.dumps(case["data"], ensure_ascii=False).encode()
     check = contract.check_request if side == "request" else contract.check_response
-    parts = {f"{side}.json": content} | ({"proof.pdf": PDF} if len(getattr(contract, side)) > 1 else {})
+    documents = [part.file_name for part in getattr(contract, side) if part.schema is None]
+    parts = {f"{side}.json": content} | dict.fromkeys(documents, PDF)
     with pytest.raises(ContractError) as refusal:
         check(parts)
     assert refusal.value.code == f"contract.{side}_invalid"
