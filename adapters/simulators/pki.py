@@ -247,6 +247,7 @@ def _read_recipe(pki: DevelopmentPki, now: datetime, *, with_test_cases: bool) -
         "ca_to": day(3650),
         "leaf_from": day(-365),
         "leaf_to": day(730),
+        "next_from": day(-30),
         "expired_from": day(-700),
         "expired_to": day(-30),
         "future_from": day(30),

@@ -56,7 +56,7 @@ LABOUR_KEY, FEDERATION_KEY = "labour-encryption", "federation-encryption"
 FEDERATION = MemberId("13510108MB1A00003J")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def world(pki: ServedPki, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running_world(tmp_path_factory.mktemp("secrecy"), pki) as running:
         register_appraisal(running, "http://127.0.0.1:9/messages")
