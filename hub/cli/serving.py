@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from hub.settings import Settings
 
 _LAST_ANSWERS_SECONDS = 5
 """Gateways wait for drafts in open requests; a hub that is stopped does not wait for them in turn."""
@@ -37,24 +42,63 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(help="The hub's YAML file; see docs/configuration.md.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="How many processes serve; several need PostgreSQL.")
+    ] = 1,
 ) -> None:
     """Run the hub until it is stopped.
 
-    Example: heliograph serve --config hub.yaml
-    """
-    import uvicorn
+    Several processes listen on one socket; one that ends is replaced. SIGTERM ends all cleanly.
 
-    from hub.app import build_app, build_hub
+    Example: heliograph serve --config hub.yaml --workers 4
+    """
     from hub.custody import guard_memory
     from hub.settings import load_settings
 
     _log_as_json()
     guard_memory()
     settings = load_settings(config)
+    if workers == 1:
+        _serve(settings)
+    else:
+        _serve_as_one_of(workers, settings)
+
+
+def _serve_as_one_of(workers: int, settings: Settings) -> None:
+    """Become the supervisor of so many processes, and each of them."""
+    from hub.cli.supervising import supervise
+    from hub.errors import SettingsError
+    from hub.telemetry import share_metrics
+
+    if not settings.database.startswith("postgresql"):
+        raise SettingsError("settings.workers_need_postgresql", settings.database.partition(":")[0])
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as exc:
+        raise SettingsError("settings.address_unusable", f"{settings.host}:{settings.port}: {exc}") from exc
+    share_metrics(settings.data_folder / "metrics")
+    # Loaded once for all: the copies share its memory, and one that is replaced serves at once.
+    import hub.app  # noqa: F401
+
+    _serve(settings, listening=listening, when_ready=supervise(workers))
+
+
+def _serve(
+    settings: Settings,
+    *,
+    listening: socket.socket | None = None,
+    when_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve with this process, on a socket that listens already or on one of its own."""
+    import uvicorn
+
+    from hub.app import build_app, build_hub
+
     hub = build_hub(settings)
     hub.start()
     typer.echo(f"The hub listens on http://{settings.host}:{settings.port}")
-    uvicorn.run(
+    serving = uvicorn.Config(
         build_app(hub),
         host=settings.host,
         port=settings.port,
@@ -63,6 +107,8 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
     )
+    when_ready()
+    uvicorn.Server(serving).run(None if listening is None else [listening])
 
 
 def gateway(

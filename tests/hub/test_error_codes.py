@@ -48,6 +48,10 @@ NO_CODES = frozenset(
         "vault.archive_left_alone",
         "vault.not_looked_after",
         "registry.yaml",
+        "serving.ended",
+        "serving.ending",
+        "serving.process_ended",
+        "serving.process_started",
     }
 )
 
