@@ -11,7 +11,9 @@ One YAML file a department:
         connection: {...}      the protocol's settings; secrets are references (env:NAME, file:PATH)
         request: node          contract to legacy system (adapters.nodes)
         response: node         legacy system to contract
-        outcomes: [{when: expression, error: record_not_found | record_ambiguous | system_fault}]
+        repeatable: false      never ask this system twice about one message, whatever became of it
+        outcomes: [{when: expression, error: record_not_found | record_ambiguous | system_fault},
+                   {when: expression, deferred_seconds: 3600}]      it will answer later
         code_lists: {name: {legacy code: contract value}}
 
 Everything is checked when it is read, so that a wrong description stops the gateway and not a citizen's case.
@@ -22,7 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -33,6 +35,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    model_validator,
 )
 
 from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
@@ -50,19 +53,27 @@ if TYPE_CHECKING:
 
     from hub.clock import Clock
 
+_LONGEST_DEFERRAL_SECONDS = 30 * 86_400
+
 AdapterFactory: TypeAlias = Callable[[ServiceEntry], Adapter]
 """What builds the adapters of one kind; raises `adapter.configuration_invalid` for a wrong entry."""
 
 
 @dataclass(frozen=True)
 class ConfiguredAdapter:
-    """A service this gateway answers, with the adapter that does it."""
+    """A service this gateway answers, or whose events it takes, with the adapter that does it.
+
+    Attributes:
+        is_repeatable: whether its system may be asked twice with the same message id: it only looks something
+            up, or it knows by the idempotency key what it has done already.
+    """
 
     service: ServiceId
     contract: ContractId
     kind: str
     timeout_seconds: float
     adapter: Adapter
+    is_repeatable: bool = True
 
 
 def _service_id(text: str) -> str:
@@ -83,7 +94,14 @@ class _Described(BaseModel):
 
 class _DescribedOutcome(_Described):
     when: CompiledExpression
-    error: Annotated[OutcomeCode, Field(strict=False)]
+    error: Annotated[OutcomeCode, Field(strict=False)] | None = None
+    deferred_seconds: Annotated[int, Field(ge=1, le=_LONGEST_DEFERRAL_SECONDS)] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.error is None) == (self.deferred_seconds is None):
+            raise ValueError("an outcome is either an error or deferred_seconds")
+        return self
 
 
 class _DescribedService(_Described):
@@ -91,11 +109,18 @@ class _DescribedService(_Described):
     contract: Annotated[str, AfterValidator(_contract_id)]
     kind: str
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)]
+    repeatable: bool = True
     connection: dict[str, Any] = {}
     request: ObjectNode | None = None
     response: ObjectNode | None = None
     outcomes: tuple[_DescribedOutcome, ...] = Field(default=(), strict=False)
     code_lists: dict[str, dict[StrictStr, StrictStr | StrictInt | StrictBool | None]] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.repeatable and any(each.deferred_seconds for each in self.outcomes):
+            raise ValueError("a system that answers later is asked again, so it is repeatable")
+        return self
 
 
 class _DescribedFile(_Described):
@@ -133,7 +158,12 @@ def load_adapters(
     try:
         for entry, builder, kind in entries.values():
             adapters[entry.service] = ConfiguredAdapter(
-                entry.service, entry.contract, kind, entry.timeout_seconds, builder(entry)
+                entry.service,
+                entry.contract,
+                kind,
+                entry.timeout_seconds,
+                builder(entry),
+                entry.is_repeatable,
             )
     except AdapterError:
         for configured in adapters.values():
@@ -160,11 +190,16 @@ def _read(path: Path) -> _DescribedFile:
 
 def _entry(service: _DescribedService, at: str, surroundings: Surroundings, clock: Clock) -> ServiceEntry:
     mappings = None
-    if service.request is not None and service.response is not None:
-        outcomes = tuple(Outcome(described.when, described.error) for described in service.outcomes)
+    if service.request is not None:
+        # What no answer follows has nothing to map one into.
+        answer = service.response or ObjectNode(object={})
+        outcomes = tuple(
+            Outcome(described.when, described.error, described.deferred_seconds)
+            for described in service.outcomes
+        )
         try:
             request = ObjectMapping(service.request, service.code_lists)
-            response = ObjectMapping(service.response, service.code_lists)
+            response = ObjectMapping(answer, service.code_lists)
         except ValueError as exc:
             raise AdapterError("adapter.configuration_invalid", f"{at}: {exc}") from exc
         mappings = Translation(request, response, outcomes, clock)
@@ -174,6 +209,7 @@ def _entry(service: _DescribedService, at: str, surroundings: Surroundings, cloc
         contract=ContractId(service.contract),
         timeout_seconds=service.timeout_seconds,
         connection=service.connection,
+        is_repeatable=service.repeatable,
         mappings=mappings,
         surroundings=surroundings,
         clock=clock,

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapters.mapping import is_true
+from adapters.ports import DeferredError
 from hub.clock import format_instant
 from hub.errors import AdapterError
 
@@ -40,10 +42,11 @@ class OutcomeCode(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """An answer for which `when` is true is this error."""
+    """An answer for which `when` is true is this error, or says that the true one comes later."""
 
     when: Expression
-    error: OutcomeCode
+    error: OutcomeCode | None = None
+    deferred_seconds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Translation:
     """Both directions between the contract and one legacy system.
 
     The request's expressions see `request` and `call`; the answer's see `answer`, `request` and `call`.
-    `call` has `message_id`, `sender`, `service`, `purpose`, and for the answer `retrieved_at`.
+    `call` has `message_id`, `sender`, `service`, `purpose`, `topic` (of an event), and for the answer
+    `retrieved_at`.
     """
 
     request: ObjectMapping
@@ -77,11 +81,14 @@ class Translation:
 
         Raises:
             AdapterError: the answer is one of the described outcomes, or cannot be mapped.
+            DeferredError: it says that the system will answer later.
         """
         facts = {**_facts(call), "retrieved_at": format_instant(self.clock.now())}
         scope: JsonObject = {"answer": answer, "request": request, "call": facts}
         for number, outcome in enumerate(self.outcomes):
             if is_true(outcome.when, scope, at=f"outcomes/{number}"):
+                if outcome.deferred_seconds is not None:
+                    raise DeferredError(timedelta(seconds=outcome.deferred_seconds))
                 raise AdapterError(
                     f"adapter.{outcome.error}", f"outcome {number} of the adapter's description"
                 )
@@ -93,6 +100,7 @@ def _facts(call: Call) -> dict[str, JsonValue]:
         "message_id": call.message_id,
         "sender": call.sender,
         "service": call.service,
+        "topic": call.topic,
         "purpose": {
             "item": call.purpose.item,
             "case": call.purpose.case,
@@ -111,6 +119,7 @@ class ServiceEntry:
         at: where the entry stands in its file, for errors.
         connection: the protocol's own settings, not yet checked; see `settings`.
         mappings: None for kinds that compose their answer themselves.
+        is_repeatable: see `adapters.configuration.ConfiguredAdapter`.
     """
 
     at: str
@@ -121,6 +130,7 @@ class ServiceEntry:
     mappings: Translation | None
     surroundings: Surroundings
     clock: Clock
+    is_repeatable: bool = True
 
     @property
     def translation(self) -> Translation:

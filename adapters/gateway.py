@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The department's side of a request: believe it, ask the legacy system, sign what it answered.
+"""The department's side of a message: believe it, ask the legacy system, sign what it answered.
 
-A gateway answers only what the hub has accepted and logged: the hub's signed receipt must come along.
+A gateway answers only what the hub has accepted and logged: the hub's signed receipt must come along. A
+message has its effect once: what was answered is written down (`adapters.inbox`) and answered again.
 
-Source: docs/protocols/exchange.md section 4.
+Source: docs/protocols/exchange.md sections 4 and 12.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from typing import TYPE_CHECKING
 import rfc8785
 import structlog
 
-from adapters.acceptance import UsedReceipts
+from adapters.inbox import Arrival, Inbox, InboxState
 from adapters.peers import require_signed_by
-from adapters.ports import Call
+from adapters.ports import Call, DeferredError, NotAskedError
 from adapters.watching import answering, asking_legacy
+from hub.clock import to_milliseconds
+from hub.contracts import Pattern
 from hub.envelope import (
     Kind,
     Party,
     Payload,
+    Receipt,
     ReceiptStatus,
     describe_fault,
     fault_about_unreadable,
@@ -30,10 +34,11 @@ from hub.envelope import (
     refer_to,
     reply_to,
     write_fault,
+    write_receipt,
 )
 from hub.errors import AdapterError, EnvelopeError, ExchangeError, HubError, TrustError
 from hub.findings import logged
-from hub.identifiers import member_of
+from hub.identifiers import member_of, subsystem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from adapters.configuration import ConfiguredAdapter
+    from adapters.inbox import Known
     from adapters.secrecy import Secrecy
     from hub.clock import Clock
     from hub.contracts import Contract
@@ -63,62 +69,132 @@ class Gateway:
     validator: Validator
     clock: Clock
     secrecy: Secrecy | None = None
-    used_receipts: UsedReceipts = field(default_factory=UsedReceipts)
+    inbox: Inbox = field(default_factory=Inbox)
 
     def answer(self, raw: bytes, receipt_raw: bytes) -> bytes:
-        """Answer a request with a signed response, or with a signed fault that says why not.
+        """Answer a message with a signed response or receipt, or with a signed fault that says why not.
 
         Args:
-            raw: the request's container.
+            raw: the container of a request or an event.
             receipt_raw: the hub's receipt for it, a container too.
         """
         request: Envelope | None = None
+        subsystem: SubsystemId | None = None
         with answering(self.services) as watched:
             try:
                 request = open_envelope(raw)
                 watched.opened(request.header)
-                self._check_request(request)
-                self._check_receipt(receipt_raw, request)
-                return self._respond(request).raw
+                subsystem = self._recipient(request, receipt_raw)
+                arrival = self._accept(request, receipt_raw, subsystem)
+                with self.inbox.in_hand(arrival.message_id, subsystem):
+                    known = self.inbox.take(arrival, self.clock.now())
+                    if known.answer is not None and self._holds_still(known):
+                        return known.answer
+                    return self._ask_and_record(request, subsystem, is_awaited=True)
             except HubError as error:
                 _logger.info("gateway.refused", code=error.code, detail=error.detail, **logged(error))
                 watched.failed(error.code)
-                return self._fault(request, error).raw
+                return self._fault(request, subsystem, error).raw
             except Exception:
                 _logger.exception("gateway.failed")
                 watched.failed("adapter.system_fault")
-                return self._fault(request, AdapterError("adapter.system_fault", "the gateway failed")).raw
+                fault = AdapterError("adapter.system_fault", "the gateway failed")
+                return self._fault(request, subsystem, fault).raw
 
-    def _check_request(self, request: Envelope) -> None:
+    def look_again(self, request: Envelope, subsystem: SubsystemId) -> bytes | None:
+        """Ask the legacy system about a deferred message once more; None when it is not ready.
+
+        Raises:
+            AdapterError: it did not answer well; the hub asks again when the answer was expected.
+            ExchangeError: the message is being asked about just now.
+        """
+        message_id = request.header.id
+        with self.inbox.in_hand(message_id, subsystem):
+            known = self.inbox.known(message_id, subsystem)
+            if known is None or known.state is not InboxState.DEFERRED:
+                return None
+            answer = self._ask_and_record(request, subsystem, is_awaited=False)
+            known = self.inbox.known(message_id, subsystem)
+            return answer if known is not None and known.state is InboxState.ANSWERED else None
+
+    def _holds_still(self, known: Known) -> bool:
+        """Tell whether what was answered still holds: a promise does until its time has come."""
+        return known.expected_by is None or self.clock.now() < known.expected_by
+
+    def _recipient(self, request: Envelope, receipt_raw: bytes) -> SubsystemId:
+        """Return whom a message is for; an event is for the subscriber that the hub's receipt names."""
         header = request.header
-        if header.kind is not Kind.REQUEST or header.recipient not in self.subsystems:
-            raise ExchangeError("exchange.not_for_us", f"{header.kind} for {header.recipient}")
-        if header.expires_at <= self.clock.now():
-            raise ExchangeError("exchange.expired", f"expires_at {header.expires_at:%Y-%m-%dT%H:%M:%SZ}")
-        require_signed_by(member_of(header.sender), request, validator=self.validator, at=self.clock.now())
+        recipient = header.recipient
+        if header.kind is Kind.EVENT and member_of(recipient) == self.hub_member:
+            try:
+                recipient = open_envelope(receipt_raw).header.recipient
+            except EnvelopeError as error:
+                raise ExchangeError("exchange.not_accepted_by_hub", str(error)) from error
+        elif header.kind is not Kind.REQUEST:
+            raise ExchangeError("exchange.not_for_us", f"{header.kind} for {recipient}")
+        if recipient not in self.subsystems:
+            raise ExchangeError("exchange.not_for_us", f"{header.kind} for {recipient}")
+        return recipient
 
-    def _check_receipt(self, raw: bytes, request: Envelope) -> None:
-        """Hold the request to having passed the hub."""
+    def _accept(self, request: Envelope, receipt_raw: bytes, subsystem: SubsystemId) -> Arrival:
+        """Believe sender and hub, each by its signature; return what the inbox has to know."""
+        header = request.header
+        require_signed_by(member_of(header.sender), request, validator=self.validator, at=self.clock.now())
+        if header.kind is Kind.EVENT and (
+            header.service is None or subsystem_of(header.service) != header.sender
+        ):
+            raise ExchangeError("exchange.not_for_us", f"an event of {header.service} by {header.sender}")
         try:
-            envelope = open_envelope(raw)
+            envelope = open_envelope(receipt_raw)
             require_signed_by(self.hub_member, envelope, validator=self.validator, at=self.clock.now())
             receipt = read_receipt(envelope)
         except (EnvelopeError, TrustError) as error:
             raise ExchangeError("exchange.not_accepted_by_hub", str(error)) from error
         if receipt.status is not ReceiptStatus.ACCEPTED or receipt.message != refer_to(request):
             raise ExchangeError("exchange.not_accepted_by_hub", "the receipt is for another message")
-        if not self.used_receipts.use(envelope.header.id, issued_at=receipt.at, now=self.clock.now()):
-            raise ExchangeError("exchange.not_accepted_by_hub", "the receipt is not fresh or was used before")
+        return Arrival(
+            message_id=header.id,
+            recipient=subsystem,
+            container_sha256=request.container_sha256,
+            expires_at=header.expires_at,
+            receipt_id=envelope.header.id,
+            receipt_at=receipt.at,
+        )
 
-    def _respond(self, request: Envelope) -> Envelope:
+    def _ask_and_record(self, request: Envelope, subsystem: SubsystemId, *, is_awaited: bool) -> bytes:
+        """Ask the legacy system, and write its signed answer down before anybody hears of it."""
+        message_id = request.header.id
+        configured = self._configured(request)
+        try:
+            answer = self._respond(request, subsystem, configured)
+        except DeferredError as deferred:
+            return self._promise(request, subsystem, deferred).raw
+        except NotAskedError:
+            if not configured.is_repeatable:
+                self.inbox.give_up(message_id, subsystem)
+            raise
+        # A question may be asked twice after a power cut; what was done must not be done twice.
+        is_question = self.contracts[configured.contract].pattern is Pattern.REQUEST
+        is_durable = not (is_question and configured.is_repeatable and is_awaited)
+        self.inbox.answer(message_id, subsystem, answer.raw, is_durable=is_durable, is_owed=not is_awaited)
+        return answer.raw
+
+    def _configured(self, request: Envelope) -> ConfiguredAdapter:
         header = request.header
-        if header.service is None or header.purpose is None:
-            raise TypeError("an opened request has a service and a purpose")
-        configured = self.services.get(header.service)
+        configured = None if header.service is None else self.services.get(header.service)
         if configured is None:
-            raise AdapterError("adapter.service_unknown", header.service)
+            raise AdapterError("adapter.service_unknown", str(header.service))
         if configured.contract != header.contract:
             raise ExchangeError("exchange.contract_mismatch", f"the service keeps to {configured.contract}")
+        is_event = self.contracts[configured.contract].pattern is Pattern.EVENT
+        if is_event != (header.kind is Kind.EVENT):
+            raise ExchangeError("exchange.contract_mismatch", f"a {header.kind} under {configured.contract}")
+        return configured
+
+    def _respond(self, request: Envelope, subsystem: SubsystemId, configured: ConfiguredAdapter) -> Envelope:
+        header = request.header
+        if header.service is None or header.purpose is None:
+            raise TypeError("an opened message has a service and a purpose")
         contract = self.contracts[configured.contract]
         asker, questions = self._read(request, contract)
         data = contract.check_request(questions)["request.json"]
@@ -131,9 +207,16 @@ class Gateway:
             sender=header.sender,
             purpose=header.purpose,
             timeout_seconds=configured.timeout_seconds,
+            topic=header.topic,
         )
+        if not configured.is_repeatable:
+            self.inbox.begin(header.id, subsystem)
         with asking_legacy(header.service):
             answer = configured.adapter.answer(data, call)
+        party, now = Party(subsystem, self.key), self.clock.now()
+        if contract.pattern is not Pattern.REQUEST:
+            receipt = Receipt(status=ReceiptStatus.PROCESSED, at=now, message=refer_to(request))
+            return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=party, now=now)
         payloads = (
             Payload("response.json", "application/json", rfc8785.dumps(dict(answer.data))),
             *(Payload(d.name, d.media_type, d.content) for d in answer.documents),
@@ -141,8 +224,6 @@ class Gateway:
         contract.check_response(
             {p.name: p.content for p in payloads}, {p.name: p.media_type for p in payloads}
         )
-        party = Party(header.recipient, self.key)
-        now = self.clock.now()
         return reply_to(request, Kind.RESPONSE, payloads, party=party, now=now, encrypted_to=asker)
 
     def _read(
@@ -159,9 +240,32 @@ class Gateway:
         payloads = self.secrecy.open(request)
         return self.secrecy.certificate_of(member_of(request.header.sender)), payloads
 
-    def _fault(self, request: Envelope | None, error: HubError) -> Envelope:
+    def _promise(self, request: Envelope, subsystem: SubsystemId, deferred: DeferredError) -> Envelope:
+        """Sign that the department has the message, and by when it will have answered."""
+        now, header = self.clock.now(), request.header
+        # Nobody waits for it longer than until the message expires.
+        expected_by = min(to_milliseconds(now + deferred.expected_after), header.expires_at)
+        receipt = Receipt(
+            status=ReceiptStatus.DELIVERED,
+            at=min(now, expected_by),
+            message=refer_to(request),
+            expected_by=expected_by,
+        )
+        party = Party(subsystem, self.key)
+        promise = reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=party, now=now)
+        self.inbox.defer(
+            header.id,
+            subsystem,
+            request=request.raw,
+            promise=promise.raw,
+            expected_by=expected_by,
+            look_at=min(to_milliseconds(now + deferred.look_after), expected_by),
+        )
+        return promise
+
+    def _fault(self, request: Envelope | None, subsystem: SubsystemId | None, error: HubError) -> Envelope:
         payloads, now = (write_fault(describe_fault(error)),), self.clock.now()
-        if request is not None and request.header.recipient in self.subsystems:
-            party = Party(request.header.recipient, self.key)
+        if request is not None and subsystem is not None:
+            party = Party(subsystem, self.key)
             return reply_to(request, Kind.FAULT, payloads, party=party, now=now)
         return fault_about_unreadable(payloads, party=Party(min(self.subsystems), self.key), now=now)

@@ -172,6 +172,30 @@ class HubClient:
         receipt = self._receipt(reply, request, answer)
         return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at, payloads)
 
+    def push(self, answer: bytes, *, timeout_seconds: float = 60.0) -> str | None:
+        """Hand the hub an answer that it was promised; return the code when the hub does not want it.
+
+        Args:
+            answer: the signed response or receipt, a container.
+            timeout_seconds: how long the hub may take.
+
+        Raises:
+            ExchangeError: the hub cannot be reached, or does not say in its own signed words what became of
+                it.
+            ReportedFaultError: the hub asks for another try.
+        """
+        envelope = open_envelope(answer)
+        said = self._open(self._post(envelope, timeout_seconds).content)
+        self._require_signer(said, self.hub_member)
+        if said.header.in_reply_to != envelope.as_in_reply_to():
+            raise ExchangeError("exchange.answer_not_bound", "what the hub says is about another message")
+        if said.header.kind is not Kind.FAULT:
+            return None
+        fault = self._read_fault(said)
+        if fault.is_retryable:
+            raise fault.to_error()
+        return fault.code
+
     def _post(self, request: Envelope, timeout_seconds: float) -> _Reply:
         headers = {"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE}
         inject(headers)

@@ -11,7 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from hub.errors import AdapterError
+
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from hub.envelope import Purpose
     from hub.identifiers import MessageId, ServiceId, SubsystemId
 
@@ -27,12 +31,14 @@ class Call:
     """Who asks, for what, and how long the answer may take.
 
     Attributes:
-        message_id: the request's id; legacy systems that keep a trace number get this one.
+        message_id: the request's id; legacy systems that keep a trace number get this one. It stays the same
+            when a message comes again, so by it a system knows what it has done already.
         conversation: what further questions to other departments belong to.
         service: the service that is asked.
         sender: the subsystem that asks.
         purpose: why it is asked: item, case, legal basis, official and post.
         timeout_seconds: the time that is left; an adapter never waits longer than this or its own limit.
+        topic: what an event is about; None for requests.
     """
 
     message_id: MessageId
@@ -41,6 +47,7 @@ class Call:
     sender: SubsystemId
     purpose: Purpose
     timeout_seconds: float
+    topic: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,25 @@ class Answer:
     documents: tuple[Document, ...] = ()
 
 
+class DeferredError(Exception):
+    """The legacy system has the request and will answer later: then it is asked again, with the same id.
+
+    Args:
+        expected_after: how long it will take at most.
+        look_after: when it is worth asking whether it has become ready earlier; after `expected_after`
+            without it.
+    """
+
+    def __init__(self, expected_after: timedelta, look_after: timedelta | None = None) -> None:
+        super().__init__(f"an answer is expected within {expected_after}")
+        self.expected_after = expected_after
+        self.look_after = min(look_after or expected_after, expected_after)
+
+
+class NotAskedError(AdapterError):
+    """The legacy system could not even be connected to, so the request has had no effect there."""
+
+
 class Adapter(Protocol):
     """One service of one legacy system."""
 
@@ -71,6 +97,7 @@ class Adapter(Protocol):
         Raises:
             AdapterError: the system cannot be reached, is late, answers with an error, or its answer
                 cannot be mapped.
+            DeferredError: it will answer later.
         """
         ...
 

@@ -18,9 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.configuration import load_adapters
+from adapters.deferrals import DeferralRunner
 from adapters.drafts import DraftRunner
 from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
+from adapters.inbox import Inbox
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from adapters.readiness import gateway_readiness
 from adapters.rollover import (
@@ -117,6 +119,10 @@ class GatewayProcess:
             validator=self._validator,
             clock=self._clock,
             secrecy=self.secrecy,
+            inbox=Inbox(settings.data_folder / "inbox.sqlite"),
+        )
+        self._deferrals = DeferralRunner(
+            gateway=self.gateway, client=self.client_for(min(self.gateway.subsystems))
         )
         self.readiness = gateway_readiness(
             key=self._key,
@@ -179,6 +185,7 @@ class GatewayProcess:
         )
         self._refresher.start()
         work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
+        work.append(("deferrals", self._deferrals.run))
         work += [("drafts", runner.run) for runner in self._drafts]
         work += [("secrecy", registration.run) for registration in self._registrations]
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
@@ -190,6 +197,7 @@ class GatewayProcess:
         self._keys.stopped.set()
         self._follower.stopped.set()
         self._refresher.close()
+        self._deferrals.stopped.set()
         for runner in self._drafts:
             runner.stopped.set()
         for registration in self._registrations:
@@ -203,6 +211,7 @@ class GatewayProcess:
             service.adapter.close()
         for sealer in self._sealers:
             sealer.close()
+        self.gateway.inbox.close()
         self._status.stop()
         if self._tracing is not None:
             self._tracing.close()

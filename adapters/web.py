@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from adapters.entry import ConnectionSettings
+from adapters.ports import NotAskedError
 from adapters.references import ReferredPath, SecretReference
 from hub.errors import AdapterError
 from hub.telemetry import inject
@@ -107,6 +108,8 @@ class WebClient:
                 _refuse_unexpected(response)
                 body = self._read(response, deadline)
                 return Reply(response.status_code, response.headers, body)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as exc:
+            raise NotAskedError("adapter.system_unreachable", f"{type(exc).__name__}: {exc}") from exc
         except httpx2.TimeoutException as exc:
             raise AdapterError("adapter.system_timeout", f"no answer within {seconds:.1f} s") from exc
         except httpx2.HTTPError as exc:

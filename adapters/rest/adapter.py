@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from adapters.bodies import read_json
-from adapters.ports import Answer, Call, JsonObject, JsonValue
+from adapters.ports import Answer, Call, DeferredError, JsonObject, JsonValue
 from adapters.rest.settings import RestSettings
 from adapters.web import Outgoing, WebClient, with_port
 from hub.errors import AdapterError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
     from adapters.web import Reply
 
+_SAFE = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
 _USUAL = {
     404: "record_not_found",
     408: "system_timeout",
@@ -44,6 +47,8 @@ class RestAdapter:
         self._entry = entry
         self._translation = entry.translation
         self._settings = settings = entry.settings(RestSettings)
+        if settings.deferred_seconds is not None and not entry.is_repeatable:
+            raise AdapterError("adapter.configuration_invalid", f"{entry.at}: deferred, so asked again")
         self._url = with_port(settings.url, settings.port).rstrip("/")
         self._client = WebClient(max_answer_bytes=settings.max_answer_bytes, tls=settings.tls, at=entry.at)
         self._headers = {
@@ -57,7 +62,7 @@ class RestAdapter:
         deadline = time.monotonic() + self._entry.seconds_for(call)
         if self._settings.for_each is None:
             words = self._translation.to_system(request, call)
-            answer = self._read(self._ask(words, deadline))
+            answer = self._read(self._ask(words, deadline, call.message_id))
         else:
             answer = self._ask_each(request, call, deadline)
         return Answer(self._translation.to_contract(answer, request, call))
@@ -73,10 +78,11 @@ class RestAdapter:
         if not isinstance(elements, list):
             raise AdapterError("adapter.mapping_failed", "for_each: is not an array")
 
-        def ask(element: JsonValue) -> JsonValue:
+        def ask(numbered: tuple[int, JsonValue]) -> JsonValue:
+            number, element = numbered
             words = self._translation.to_system(request, call, item=element)
             try:
-                body = self._read(self._ask(words, deadline))
+                body = self._read(self._ask(words, deadline, f"{call.message_id}.{number}"))
             except AdapterError as exc:
                 if exc.code != "adapter.record_not_found":
                     raise
@@ -84,14 +90,14 @@ class RestAdapter:
             return {"item": element, "is_found": True, "body": body}
 
         with ThreadPoolExecutor(self._settings.parallel) as pool:
-            futures = [pool.submit(carrying(ask), element) for element in elements]
+            futures = [pool.submit(carrying(ask), numbered) for numbered in enumerate(elements)]
             try:
                 return [future.result() for future in futures]
-            except AdapterError:
+            except (AdapterError, DeferredError):
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _ask(self, words: JsonObject, deadline: float) -> Reply:
+    def _ask(self, words: JsonObject, deadline: float, key: str) -> Reply:
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             raise AdapterError("adapter.system_timeout", "not everything was answered in time")
@@ -100,6 +106,9 @@ class RestAdapter:
         if "body" in words:
             content = json.dumps(words["body"], ensure_ascii=False).encode("utf-8")
             headers["Content-Type"] = "application/json"
+        if self._settings.idempotency_header is not None and self._settings.method not in _SAFE:
+            # A string of RFC 9651, as draft-ietf-httpapi-idempotency-key-header section 2.1 has it.
+            headers[self._settings.idempotency_header] = f'"{key}"'
         outgoing = Outgoing(
             self._settings.method,
             self._url + _filled(self._settings.path, _texts(words, "path")),
@@ -115,7 +124,19 @@ class RestAdapter:
         code = configured or _USUAL.get(status) or ("system_fault" if status >= 400 else None)
         if code is not None:
             raise AdapterError(f"adapter.{code}", f"HTTP {status}")
+        if status == HTTPStatus.ACCEPTED and self._settings.deferred_seconds is not None:
+            raise DeferredError(timedelta(seconds=self._settings.deferred_seconds), _retry_after(reply))
+        if status == HTTPStatus.NO_CONTENT:
+            return None
         return read_json(reply.content, self._settings.encoding)
+
+
+def _retry_after(reply: Reply) -> timedelta | None:
+    """Return what the service says in seconds (RFC 9110 section 10.2.3); a date is left alone."""
+    text = reply.headers.get("retry-after", "")
+    return (
+        timedelta(seconds=max(int(text), 1)) if text.isascii() and text.isdigit() and len(text) < 8 else None
+    )
 
 
 def _texts(words: JsonObject, part: str) -> dict[str, str]:

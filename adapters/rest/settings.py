@@ -76,6 +76,11 @@ class RestSettings(ConnectionSettings):
             mapping. `answer` is then an array of `{item, is_found, body}`.
         parallel: how many of these are asked at the same time.
         statuses: HTTP statuses that mean something other than usual.
+        idempotency_header: carries the message id to a service that does its work only once for each; None
+            for one that knows no such header. It is sent with every method that may change something.
+        deferred_seconds: how long the answer may take when the service says 202 Accepted: then it is asked
+            again, with the same key, after its `Retry-After` or at the end of this time. Without it, 202 is
+            an answer.
         encoding: of the answer, where the service is older than RFC 8259.
     """
 
@@ -88,6 +93,10 @@ class RestSettings(ConnectionSettings):
     for_each: CompiledExpression | None = None
     parallel: Annotated[int, Field(ge=1, le=16)] = 1
     statuses: dict[str, Annotated[OutcomeCode, Field(strict=False)]] = Field(default={})
+    idempotency_header: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = (
+        "Idempotency-Key"
+    )
+    deferred_seconds: Annotated[int, Field(ge=1, le=30 * 86_400)] | None = None
     encoding: str = "utf-8"
     max_answer_bytes: Annotated[int, Field(ge=1024, le=200_000_000)] = 10_000_000
     tls: TlsSettings = TlsSettings()

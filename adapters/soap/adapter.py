@@ -23,6 +23,7 @@ from hub.errors import AdapterError
 
 if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
+    from hub.identifiers import MessageId
 
 # zeep publishes no types, so at this edge it is Any.
 _zeep: Any = zeep
@@ -49,9 +50,9 @@ class _ReplyKeeper:
     def egress(
         self, envelope: etree._Element, http_headers: Any, operation: Any, binding_options: Any
     ) -> tuple[etree._Element, Any]:
-        """Change nothing; called by zeep for every request."""
+        """Add the message id where the description asks for it; called by zeep for every request."""
         del operation, binding_options
-        return envelope, http_headers
+        return self._wire.mark(envelope, http_headers)
 
 
 class SoapAdapter:
@@ -88,7 +89,7 @@ class SoapAdapter:
     def answer(self, request: JsonObject, call: Call) -> Answer:
         """Ask the operation; see `adapters.ports.Adapter`."""
         arguments = self._translation.to_system(request, call)
-        result = self._ask(arguments, self._entry.seconds_for(call))
+        result = self._ask(arguments, self._entry.seconds_for(call), call.message_id)
         return Answer(self._translation.to_contract(result, request, call))
 
     def close(self) -> None:
@@ -120,11 +121,11 @@ class SoapAdapter:
         except (ZeepError, etree.LxmlError, ValueError, KeyError, AttributeError) as exc:
             raise AdapterError("adapter.configuration_invalid", f"{self._entry.at}: the WSDL: {exc}") from exc
 
-    def _ask(self, arguments: JsonObject, seconds: float) -> JsonValue:
+    def _ask(self, arguments: JsonObject, seconds: float, message_id: MessageId) -> JsonValue:
         with self._lock:
             if self._operation is None:
                 self._operation = self._load()
-        with self._wire.attempt(seconds) as attempt:
+        with self._wire.attempt(seconds, message_id) as attempt:
             try:
                 result = to_json(_serialize(self._operation(**arguments), dict))
                 return self._with_flags(result, attempt.reply)

@@ -27,6 +27,13 @@ class PasswordType(StrEnum):
     DIGEST = "digest"
 
 
+class SoapMessageId(StrEnum):
+    """How a SOAP header carries the message id."""
+
+    WS_ADDRESSING = "ws-addressing"
+    """`wsa:MessageID`, a UUID URN (W3C Web Services Addressing 1.0 Core section 3.1)."""
+
+
 class UsernameTokenSettings(ConnectionSettings):
     """WS-Security UsernameToken."""
 
@@ -50,6 +57,10 @@ class SoapSettings(ConnectionSettings):
             each becomes true or false in `answer`, which zeep alone would leave null in both cases.
         fault_codes: fault codes, without prefix, that mean something better than `system_fault`.
         fault_code_element: local name of the fault detail's element that holds the code.
+        message_id: whether the message id goes into the SOAP header, for a service that does its work only
+            once for each. A service that has a field of its own for it gets `call.message_id` by the request
+            mapping.
+        message_id_header: an HTTP header that carries it.
     """
 
     wsdl: ReferredText
@@ -64,6 +75,8 @@ class SoapSettings(ConnectionSettings):
     flags: tuple[str, ...] = Field(default=(), strict=False)
     fault_codes: dict[str, Annotated[OutcomeCode, Field(strict=False)]] = Field(default={})
     fault_code_element: str | None = None
+    message_id: Annotated[SoapMessageId, Field(strict=False)] | None = None
+    message_id_header: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = None
     max_answer_bytes: Annotated[int, Field(ge=1024, le=200_000_000)] = 7_000_000
     tls: TlsSettings = TlsSettings()
 

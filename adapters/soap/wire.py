@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 
     from adapters.soap.settings import SoapSettings
     from adapters.web import Reply, WebClient
+    from hub.identifiers import MessageId
 
 _LOAD_SECONDS = 10.0
+_WSA = "http://www.w3.org/2005/08/addressing"
 
 
 @dataclass
 class Attempt:
-    """One call on its way: how long it may wait, whether anything has left the gateway, what came back."""
+    """One call on its way: how long it may wait, for which message, what has left, what came back."""
 
     seconds: float
+    message_id: MessageId
     is_sent: bool = False
     reply: etree._Element | None = None
 
@@ -49,6 +52,8 @@ class Wire:
     def __init__(self, settings: SoapSettings, location: str, client: WebClient) -> None:
         self._client = client
         self._catalog = settings.catalog
+        self._message_id_header = settings.message_id_header
+        self._has_message_id = settings.message_id is not None
         self._attempt: ContextVar[Attempt] = ContextVar("attempt")
         self._hosts = set(settings.import_hosts)
         self._root: Path | None = None
@@ -58,14 +63,30 @@ class Wire:
             self._root = (settings.imports_below or Path(location).parent).resolve()
 
     @contextmanager
-    def attempt(self, seconds: float) -> Iterator[Attempt]:
-        """Give the calls made inside, on this thread, so many seconds."""
-        attempt = Attempt(seconds)
+    def attempt(self, seconds: float, message_id: MessageId) -> Iterator[Attempt]:
+        """Give the calls made inside, on this thread, so many seconds; they are for this message."""
+        attempt = Attempt(seconds, message_id)
         token = self._attempt.set(attempt)
         try:
             yield attempt
         finally:
             self._attempt.reset(token)
+
+    def mark(
+        self, envelope: etree._Element, http_headers: Mapping[str, str]
+    ) -> tuple[etree._Element, dict[str, str]]:
+        """Write the message id of the attempt on this thread where the connection's settings want it."""
+        message_id, headers = self._attempt.get().message_id, dict(http_headers)
+        if self._message_id_header is not None:
+            headers[self._message_id_header] = message_id
+        if self._has_message_id:
+            namespace = etree.QName(envelope).namespace
+            header = envelope.find(f"{{{namespace}}}Header")
+            if header is None:
+                header = etree.Element(f"{{{namespace}}}Header")
+                envelope.insert(0, header)
+            etree.SubElement(header, f"{{{_WSA}}}MessageID").text = f"urn:uuid:{message_id}"
+        return envelope, headers
 
     def keep(self, reply: etree._Element) -> None:
         """Remember the reply of the attempt on this thread, as zeep has parsed it."""

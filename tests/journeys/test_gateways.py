@@ -48,7 +48,8 @@ def receipt_for(
     """Write a receipt as the hub would, or as a forger would."""
     now = SystemClock().now()
     log = LogReference(origin="log.example/forged", index=0, leaf_sha256="0" * 64)
-    receipt = Receipt(status=status, at=now, message=refer_to(about or request), log=log)
+    code = "exchange.expired" if status is ReceiptStatus.REFUSED else None
+    receipt = Receipt(status=status, at=now, message=refer_to(about or request), log=log, code=code)
     party = Party(sender, world.pki.signer(signed_by))
     return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=party, now=now).raw
 
