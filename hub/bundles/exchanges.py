@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hub.bundles.page import Cell, Facts, Paragraph, Section, Table, Words
 from hub.bundles.telling import STATES, Names, event_words, named, reason_of, when
+from hub.envelope import is_encrypted
 from hub.exchange import ExchangeState
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def tell_exchange(shown: ShownMessage, names: Names) -> Section:
     if answer:
         files = tuple(f"{entry.name}（{entry.bytes} bytes）" for entry in answer.payload)
         rows.append((Words("应答所含文件", "Files in the answer"), files or ("—",)))
+        if any(map(is_encrypted, answer.payload)):
+            rows.append((Words("已加密，仅可由其阅读", "Encrypted for"), _party(answer.recipient, names)))
     rows.append((Words("报文编号", "Message id"), (record.message_id,)))
     return Section(
         Words("谁向谁请求了什么", "Who asked whom for what"), (Facts(tuple(rows)), _timeline(shown))

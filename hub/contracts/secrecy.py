@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from hub.contracts.model import Part
 
+RESERVED_SUFFIX, RESERVED_MEDIA_TYPE = ".p7m", "application/pkcs7-mime"
+"""How an encrypted payload is known; no contract names a part so."""
+
 MOST_SECRET_BYTES = 15 * 1024 * 1024
 """What a part of an end-to-end contract may hold at most: it is opened as a whole, in memory."""
 

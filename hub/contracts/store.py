@@ -22,7 +22,7 @@ from hub.contracts.model import Contract, DataClass, Part, Pattern, find_violati
 from hub.contracts.payloads import JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import KEY_NAME, LONGEST_VALUE, POINTER, KeyKind, Promotion, Side
 from hub.contracts.retention import Retention, RetentionPeriod
-from hub.contracts.secrecy import MOST_SECRET_BYTES
+from hub.contracts.secrecy import MOST_SECRET_BYTES, RESERVED_MEDIA_TYPE, RESERVED_SUFFIX
 from hub.contracts.violations import pointer_of
 from hub.errors import ContractError, Language
 from hub.identifiers import ContractId, is_contract_id
@@ -181,6 +181,8 @@ def _load_parts(file: Path, rows: tuple[_PartRow, ...]) -> tuple[Part, ...]:
 
 
 def _load_part(folder: Path, row: _PartRow) -> Part:
+    if row.file.endswith(RESERVED_SUFFIX) and row.media_type == RESERVED_MEDIA_TYPE:
+        _refuse(folder / row.file, "has the name of an encrypted payload; `end_to_end` encrypts")
     part = Part(row.file, row.media_type, is_required=row.required, max_bytes=row.max_bytes)
     if row.schema_file is None:
         return part

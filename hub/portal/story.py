@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from hub.envelope import open_envelope
+from hub.envelope import is_encrypted, open_envelope
 from hub.errors import ExchangeError, HubError
 from hub.portal.names import Names
 from hub.portal.timeline import moments_of
@@ -50,6 +50,11 @@ class KeptContainer:
     header: Header | None = None
     refusal: HubError | None = None
     verified: Verified | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it says that only its recipient can read its payloads."""
+        return self.header is not None and any(map(is_encrypted, self.header.payload))
 
     @property
     def is_pending(self) -> bool:

@@ -24,9 +24,11 @@ from hub.envelope import (
     check_members,
     check_payloads,
     decode_header,
+    is_encrypted,
     read_fault,
     read_receipt,
     read_zip,
+    require_encrypted,
     verify_cades,
     verify_canonical_cades,
 )
@@ -51,6 +53,7 @@ ZIP = "Size and ZIP form"
 MEMBERS = "Members"
 HEADER = "Header"
 PAYLOADS = "Payload digests"
+SECRECY = "Encrypted payloads"
 MANIFEST = "Manifest"
 SIGNATURE = "Signature"
 TIME = "Signing time"
@@ -122,6 +125,8 @@ class _Verification:
         steps.run(MEMBERS, "envelope.member_unexpected", self._check_members, needs=(ZIP,))
         steps.run(HEADER, "envelope.header_invalid", self._read_header, needs=(MEMBERS,))
         steps.run(PAYLOADS, "envelope.payload_mismatch", self._check_payloads, needs=(HEADER,))
+        if self._header is not None and any(map(is_encrypted, self._header.payload)):
+            steps.run(SECRECY, "envelope.encryption_malformed", self._check_secrecy, needs=(PAYLOADS,))
         steps.run(MANIFEST, "envelope.manifest_invalid", self._check_manifest, needs=(HEADER,))
         steps.run(SIGNATURE, "envelope.signature_invalid", self._check_signature, needs=(MEMBERS,))
         steps.run(TIME, "envelope.signing_time_mismatch", self._check_time, needs=(HEADER, SIGNATURE))
@@ -189,6 +194,15 @@ class _Verification:
         self._envelope = assemble_envelope(self._raw, header, self._members)
         self._facts |= {f"payload/{entry.name}": f"SHA-256 {entry.sha256}" for entry in header.payload}
         return f"{len(header.payload)} payloads have the sizes and digests the header states"
+
+    def _check_secrecy(self) -> str:
+        """Tell for whom the payloads are; whether they are what was agreed, only that one can tell."""
+        envelope = known(self._envelope)
+        encrypted = require_encrypted(envelope)
+        serial = f"certificate with serial number {encrypted.certificate.serial:x}"
+        self._facts["encrypted_for"] = f"{envelope.header.recipient}, {serial}"
+        sizes = ", ".join(f"{name} of {size} bytes" for name, size in encrypted.sizes.items())
+        return f"only the holder of the key can read {sizes}; bound to this message, {encrypted.scheme.value}"
 
     def _check_manifest(self) -> str:
         check_manifest(known(self._header), self._members)

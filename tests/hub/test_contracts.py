@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hub.contracts import Contract, JsonValue, Violation, load_contracts, parse_json
+from hub.contracts import Contract, JsonValue, Side, Violation, load_contracts, parse_json
 from hub.contracts.formats import FORMATS
 from hub.contracts.model import find_violations
 from hub.contracts.payloads import PayloadSyntaxError
 from hub.contracts.store import cross_check
+from hub.envelope import ENCRYPTED_MEDIA_TYPE
 from hub.errors import ContractError, Language
 from hub.identifiers import ContractId
 
@@ -330,6 +331,52 @@ def test_every_schema_is_closed_and_described_in_both_languages() -> None:
                 assert node["pattern"].startswith("^"), file
                 assert node["pattern"].endswith("$"), file
                 assert "\\d" not in node["pattern"], file
+
+
+PROMOTED = "promoted:\n  - {name: text, where: request, pointer: /text, kind: text}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("personal_data: none", f"personal_data: none\n{PROMOTED}", "promotes values"),
+        ("max_bytes: 1048576", "max_bytes: 16000000", "at most 15728640"),
+        ("file: request.json", "file: request.p7m", "has the name of an encrypted payload"),
+    ],
+)
+def test_a_contract_cannot_ask_for_what_encryption_does_not_allow(
+    folder: Path, old: str, new: str, reason: str
+) -> None:
+    file = folder / "echo" / "v1" / "contract.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    text = text.replace(old, new, 1)
+    if "p7m" in new:
+        text = text.replace("application/json", ENCRYPTED_MEDIA_TYPE, 1)
+    if "end_to_end" not in text:
+        text = text.replace("personal_data: none", "personal_data: none\nend_to_end: true", 1)
+    file.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ContractError, match=reason) as refusal:
+        load_contracts(folder)
+
+    assert refusal.value.code == "contract.folder_invalid"
+
+
+def test_encrypted_payloads_are_held_to_names_and_sizes(contracts: Mapping[ContractId, Contract]) -> None:
+    contract = contracts[ContractId("work-injury-appraisal/v1")]
+    contract.check_encrypted(Side.REQUEST, {"request.json": 4096})
+    contract.check_encrypted(Side.ANSWER, {"response.json": 1, "appraisal.pdf": 4194304})
+    contract.check_encrypted(Side.ANSWER, {"response.json": 1})
+    for side, sizes, reason in (
+        (Side.REQUEST, {"request.json": 4097}, "request.json: part-size 4096"),
+        (Side.REQUEST, {}, "request.json: part-missing"),
+        (Side.REQUEST, {"request.json": 1, "more.json": 1}, "part-unexpected"),
+        (Side.ANSWER, {"appraisal.pdf": 1}, "response.json: part-missing"),
+    ):
+        with pytest.raises(ContractError, match=reason) as refusal:
+            contract.check_encrypted(side, sizes)
+        assert refusal.value.code == f"contract.{'request' if side is Side.REQUEST else 'response'}_invalid"
 
 
 def _schemas(node: object) -> list[dict[str, Any]]:

@@ -3,16 +3,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
 import subprocess
+import sys
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import rfc8785
 
 from hub.accounts import Role
+from hub.clock import SystemClock
 from hub.custody import open_decryption_key
 from hub.custody.secrets import Secret
 from hub.demo.preparation import FUND, LABOUR_BUREAU
@@ -30,7 +36,10 @@ from hub.envelope import (
 from hub.errors import ReportedFaultError
 from hub.identifiers import MemberId, new_message_id
 from hub.registry import fingerprint_of
+from hub.verifier.certificates import SignerCertificate
+from hub.verifier.containers import REVOCATION, SECRECY, verify_envelope
 from tests.journeys.departments import EMPLOYMENT
+from tests.journeys.portal import PORTAL, visiting
 from tests.journeys.secrecy import (
     APPRAISAL,
     CONTRACT,
@@ -47,7 +56,6 @@ from tests.journeys.world import PURPOSE, World, running_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hub.custody import DecryptionKey
     from tests.pki import ServedPki
@@ -168,6 +176,78 @@ def test_the_recipient_opens_a_kept_container_with_openssl_alone(
     )
 
     assert json.loads(opened.stdout) == answer.data
+
+
+def test_everybody_is_told_for_whom_it_is_instead_of_being_shown_it(
+    world: World, labour: SecretSite, federation: SecretSite, tmp_path: Path
+) -> None:
+    """The verifier, the portal and the evidence bundle say "encrypted for", and fail at nothing."""
+    with labour.running(LABOUR_KEY), federation.running(FEDERATION_KEY) as asking:
+        answer = client_of(asking).ask(question())
+    message_id = answer.request.header.id
+    file = tmp_path / "response.asice"
+    file.write_bytes(answer.response.raw)
+    pki = world.pki
+
+    signer, now = SignerCertificate(pki.trust_lists(), None), SystemClock().now()
+    report = verify_envelope(file.read_bytes(), signer, at=now, subject="response").report
+
+    # Without stored answers nobody can say offline that nothing was revoked; all else holds.
+    assert {step.name for step in report.steps if not step.is_passed} == {REVOCATION}
+    assert SECRECY in {step.name for step in report.steps}
+    assert report.facts["encrypted_for"].startswith(FUND)
+    with visiting(world, Role.AUDITOR) as auditor:
+        page = auditor.get(f"{PORTAL}/messages/{message_id}")
+    assert page.status_code == 200
+    assert page.text.count("Encrypted for") == 2
+    assert FINDING not in page.text
+    bundle = world.http.get(
+        f"{world.url}/api/v1/messages/{message_id}/evidence", headers=world.token(Role.AUDITOR)
+    )
+    with zipfile.ZipFile(io.BytesIO(bundle.content)) as files:
+        summary = files.read("summary.html").decode()
+    assert "Encrypted for" in summary
+    assert FINDING not in summary
+
+
+def test_the_recipient_opens_a_container_by_command(
+    world: World, labour: SecretSite, federation: SecretSite, tmp_path: Path
+) -> None:
+    with labour.running(LABOUR_KEY), federation.running(FEDERATION_KEY) as asking:
+        answer = client_of(asking).ask(question())
+    (tmp_path / "response.asice").write_bytes(answer.response.raw)
+
+    def run(label: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(
+                    str(Path(sys.executable).with_name("heliograph")),
+                    "open",
+                    "response.asice",
+                    "--out",
+                    "opened",
+                    "--json",
+                ),
+                *("--key", str(world.pki.key(label)), "--chain", str(world.pki.chain(label))),
+            ],
+            env={**os.environ, "HELIOGRAPH_KEY_PASSPHRASE": world.pki.passphrase.decode()},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    wrong = run(LABOUR_KEY)
+    assert wrong.returncode == 1
+    assert json.loads(wrong.stdout)["code"] == "envelope.decryption_key_missing"
+    opened = run(FEDERATION_KEY)
+    assert opened.returncode == 0, opened.stderr
+    assert json.loads((tmp_path / "opened" / "response.json").read_bytes()) == answer.data
+    assert (tmp_path / "opened" / "appraisal.pdf").read_bytes() == PDF
+    assert (tmp_path / "opened" / "appraisal.pdf").stat().st_mode & 0o077 == 0
+    again = run(FEDERATION_KEY)
+    assert json.loads(again.stdout)["code"] == "settings.invalid", "nothing is overwritten"
 
 
 def test_old_keys_open_what_was_encrypted_to_them_after_a_change(
