@@ -70,7 +70,11 @@ _LIST_LIFETIME = timedelta(days=3650)
 
 _RECIPES = Path(__file__).parents[2] / "certs"
 _HOST = "127.0.0.1"
-_APPROVED = {"envelope-ca": ["envelope", "encryption"], "seal-ca": ["seal", "timestamp"]}
+_APPROVED = {
+    "envelope-ca": ["envelope", "encryption"],
+    "seal-ca": ["seal", "timestamp"],
+    "tls-ca": ["tls-client", "tls-server"],
+}
 _APPROVED_IN_TESTS = {"revoked-ca": ["envelope"]}
 
 TIME_STAMPING = ("tsa", "tsa-2")

@@ -41,7 +41,8 @@ def explain(
     use: Annotated[
         str | None,
         typer.Option(
-            help="envelope (unless the file says otherwise), seal, timestamp, ocsp, tls-client, encryption."
+            help="envelope (unless the file says otherwise), seal, timestamp, ocsp, tls-client, tls-server, "
+            "encryption."
         ),
     ] = None,
     at: Annotated[

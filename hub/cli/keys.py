@@ -65,7 +65,9 @@ def request(
     common_name: Annotated[str, typer.Option(help="What the certificate is for.")],
     out: Annotated[Path, typer.Option(help="Where the request is written (PKCS#10, PEM).")],
     member: Annotated[str | None, typer.Option(help="Unified social credit code.")] = None,
-    use: Annotated[str, typer.Option(help="envelope, encryption, seal, tls-client, timestamp.")] = "envelope",
+    use: Annotated[
+        str, typer.Option(help="envelope, encryption, seal, tls-client, tls-server, timestamp.")
+    ] = "envelope",
     passphrase: Passphrase = _PASSPHRASE,
     module: Module = None,
 ) -> None:

@@ -26,12 +26,20 @@ if TYPE_CHECKING:
     from hub.custody.held import KeyHolder
     from hub.trust import PublicKey
 
-REQUESTED_USES = (Use.ENVELOPE, Use.SEAL, Use.ENCRYPTION, Use.TLS_CLIENT, Use.TIMESTAMP)
+REQUESTED_USES = (
+    Use.ENVELOPE,
+    Use.SEAL,
+    Use.ENCRYPTION,
+    Use.TLS_CLIENT,
+    Use.TLS_SERVER,
+    Use.TIMESTAMP,
+)
 """What certificates are asked for."""
 
 _EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
 _EXTENDED_USAGES = {
     Use.TLS_CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    Use.TLS_SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
     Use.TIMESTAMP: ExtendedKeyUsageOID.TIME_STAMPING,
 }
 _BINDING_USES = frozenset({Use.ENVELOPE, Use.SEAL})

@@ -32,6 +32,7 @@ class Use(StrEnum):
     OCSP = "ocsp"
     CRL = "crl"
     TLS_CLIENT = "tls-client"
+    TLS_SERVER = "tls-server"
     ENCRYPTION = "encryption"
 
 

@@ -125,7 +125,13 @@ USE_POLICIES: Mapping[Use, UsePolicy] = MappingProxyType(
         Use.OCSP: UsePolicy(_SIGNATURE, frozenset({_EKU.OCSP_SIGNING}), ExtendedUsageRule.ONE),
         # Authorities sign their own lists, so here alone an authority's certificate serves too.
         Use.CRL: UsePolicy(frozenset({KeyUsage.CRL_SIGNATURE}), may_be_authority=True),
-        Use.TLS_CLIENT: UsePolicy(_SIGNATURE, frozenset({_EKU.CLIENT_AUTH}), ExtendedUsageRule.ONE),
+        # Who connects, and who answers, has to be the member it is talked to as.
+        Use.TLS_CLIENT: UsePolicy(
+            _SIGNATURE, frozenset({_EKU.CLIENT_AUTH}), ExtendedUsageRule.ONE, binds_member=True
+        ),
+        Use.TLS_SERVER: UsePolicy(
+            _SIGNATURE, frozenset({_EKU.SERVER_AUTH}), ExtendedUsageRule.ONE, binds_member=True
+        ),
         Use.ENCRYPTION: UsePolicy(_ENCRYPTION, _ENCRYPTION_PURPOSES, binds_member=True),
     }
 )

@@ -17,6 +17,7 @@ _USES = {
     Use.OCSP: ("OCSP answers", "OCSP应答"),
     Use.CRL: ("revocation lists", "吊销列表"),
     Use.TLS_CLIENT: ("connecting by TLS", "TLS客户端认证"),
+    Use.TLS_SERVER: ("answering by TLS", "TLS服务器认证"),
     Use.ENCRYPTION: ("being encrypted to", "接收加密报文"),
 }
 _REVOCATION_REASONS = {

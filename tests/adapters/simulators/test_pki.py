@@ -53,7 +53,7 @@ def test_without_test_cases_there_is_nothing_to_refuse(tmp_path: Path) -> None:
     labels = {path.name.removesuffix(".pem") for path in (tmp_path / "chains").iterdir()}
     assert {"labour-sign", "labour-seal", "hub-sign", "tsa"} <= labels
     assert not any(label.startswith(("labour-revoked", "rogue")) for label in labels)
-    assert len(pki.approved().authorities) == 3
+    assert len(pki.approved().authorities) == 4
 
 
 def test_a_pki_is_found_again_and_served_by_a_process_of_its_own(tmp_path: Path) -> None:

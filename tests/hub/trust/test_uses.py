@@ -111,6 +111,8 @@ UNDOES = usage("key_encipherment")
         (Use.TLS_CLIENT, SIGNS, [Purpose.CLIENT_AUTH], False, None),
         (Use.TLS_CLIENT, SIGNS, None, False, "purpose_missing"),
         (Use.TLS_CLIENT, SIGNS, [Purpose.ANY_EXTENDED_KEY_USAGE], False, "purpose_missing"),
+        (Use.TLS_SERVER, SIGNS, [Purpose.SERVER_AUTH, Purpose.CLIENT_AUTH], False, None),
+        (Use.TLS_SERVER, SIGNS, [Purpose.CLIENT_AUTH], False, "purpose_missing"),
         (Use.OCSP, SIGNS, [Purpose.OCSP_SIGNING], False, None),
         (Use.OCSP, SIGNS, [Purpose.CLIENT_AUTH], False, "purpose_missing"),
         (Use.CRL, usage("crl_sign"), None, False, None),
