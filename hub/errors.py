@@ -15,6 +15,7 @@
     ├── AdapterError      adapter.*    a department's legacy system
     ├── AlarmError        alarm.*      what operators have to be told
     ├── PortalError       portal.*     the pages: a session, a form, an address
+    ├── WireError         wire.*       a connection or a request that takes more than it may
     └── SettingsError     settings.*   the operator's configuration
 
 Every code stands once in `errors.toml`, with who is at fault, whether trying again may help, and for
@@ -238,6 +239,12 @@ class PortalError(HubError):
     """A page cannot be shown, or a form not be taken."""
 
     family = "portal"
+
+
+class WireError(HubError):
+    """A connection or a request takes more than it may, or is none at all."""
+
+    family = "wire"
 
 
 class SettingsError(HubError):
