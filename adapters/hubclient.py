@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ssl
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -215,7 +216,7 @@ class HubClient:
         except httpx2.TimeoutException as error:
             raise ExchangeError("exchange.delivery_timeout", "the hub did not answer in time") from error
         except httpx2.HTTPError as error:
-            raise ExchangeError("exchange.undeliverable", f"the hub: {type(error).__name__}") from error
+            raise ExchangeError("exchange.undeliverable", f"the hub: {_reason(error)}") from error
 
     def _open(self, raw: bytes) -> Envelope:
         try:
@@ -310,3 +311,13 @@ def _read_limited(response: httpx2.Response) -> bytes:
         if len(body) > most:
             raise ExchangeError("exchange.answer_unreadable", "the hub's answer is larger than allowed")
     return bytes(body)
+
+
+def _reason(error: httpx2.HTTPError) -> str:
+    """Say what failed; of a certificate that was not believed, why."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return str(cause.args[-1])
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

@@ -36,7 +36,15 @@ from adapters.secrecy import Secrecy
 from hub.alarms import LoggedAlarms
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import KeyRing, RollOver, TokenPlace, open_decryption_key, open_key
+from hub.custody import (
+    Connections,
+    KeyRing,
+    RollOver,
+    TlsKey,
+    TokenPlace,
+    open_decryption_key,
+    open_key,
+)
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
@@ -50,6 +58,7 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import FolderStore, TrustListArchive, TrustListFollower, read_containers, read_pinned
+from hub.wire import ClientsByCertificate, RenewedTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -66,6 +75,7 @@ if TYPE_CHECKING:
     from hub.telemetry import Tracing
     from hub.trust import SigningKey, ValidatedPath
 
+_MESSAGES_AT = "/messages"
 _QUIET_END_SECONDS = 0.5
 _LONGEST_END_SECONDS = 5.0
 
@@ -97,8 +107,13 @@ class GatewayProcess:
         policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
         self._validator = Validator(self.trust_lists, revocation, policies=policies, alarms=alarms)
         self._refresher = RevocationRefresher(revocation, alarms, self._clock)
+        self.connections = _open_connections(settings, self.trust_lists, self._validator, self._clock)
         # Kept apart from its client: a request under way may open a connection while the client closes.
-        self._transport = httpx2.HTTPTransport()
+        self._transport: httpx2.BaseTransport = (
+            RenewedTransport(self.connections.judging)
+            if self.connections is not None and settings.hub_url.startswith("https:")
+            else httpx2.HTTPTransport()
+        )
         self._http = httpx2.Client(transport=self._transport, follow_redirects=False)
         self._threads: list[threading.Thread] = []
         self._follower = TrustListFollower(
@@ -149,6 +164,11 @@ class GatewayProcess:
             for draft in settings.drafts
         ]
 
+    @property
+    def hub_member(self) -> MemberId:
+        """Whose receipts are believed, and who may send messages."""
+        return MemberId(self._settings.hub_member)
+
     def client_for(self, subsystem: SubsystemId) -> HubClient:
         """Return what sends requests for one of the member's subsystems."""
         return HubClient(
@@ -188,6 +208,8 @@ class GatewayProcess:
         work.append(("deferrals", self._deferrals.run))
         work += [("drafts", runner.run) for runner in self._drafts]
         work += [("secrecy", registration.run) for registration in self._registrations]
+        if self.connections is not None:
+            work += [("tls", self.connections.run)]
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
         for thread in self._threads:
             thread.start()
@@ -196,6 +218,8 @@ class GatewayProcess:
         """Stop fetching and give connections back."""
         self._keys.stopped.set()
         self._follower.stopped.set()
+        if self.connections is not None:
+            self.connections.stop()
         self._refresher.close()
         self._deferrals.stopped.set()
         for runner in self._drafts:
@@ -316,13 +340,38 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
         yield
         process.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
-            Route("/messages", receive, methods=["POST"]),
+            Route(_MESSAGES_AT, receive, methods=["POST"]),
             *status_routes(process.readiness),
         ],
         middleware=[Middleware(Watched)],
         lifespan=lifespan,
+    )
+    if process.connections is not None:
+        app.add_middleware(
+            ClientsByCertificate,
+            judge=process.connections.client_judge,
+            clients=process.connections.clients,
+            messages_at=(_MESSAGES_AT,),
+            only=process.hub_member,
+        )
+    return app
+
+
+def _open_connections(
+    settings: GatewaySettings, trust_lists: TrustListArchive, validator: Validator, clock: Clock
+) -> Connections | None:
+    tls = settings.tls
+    if tls is None:
+        return None
+    return Connections(
+        TlsKey(tls.key, tls.chain, tls.passphrase),
+        trust_lists=trust_lists,
+        validator=validator,
+        clock=clock,
+        clients=tls.client_certificates,
+        asks=MemberId(settings.hub_member) if settings.hub_url.startswith("https:") else None,
     )
 
 

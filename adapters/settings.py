@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from adapters.entry import invalid
 from adapters.references import (
@@ -23,6 +23,7 @@ from adapters.references import (
 from hub.errors import SettingsError
 from hub.identifiers import is_subsystem_id, is_uscc
 from hub.trust import known_algorithm
+from hub.wire import ClientCertificates, WireLimits, leaves_in_plain, read_limits, require_protected
 from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
@@ -73,6 +74,22 @@ class DraftSettings(_Settings):
     token: SecretReference
 
 
+class TlsSettings(_Settings):
+    """A gateway's TLS, on both sides.
+
+    Attributes:
+        key: encrypted PKCS#8 in PEM.
+        chain: PEM; a renewed one is taken up without a restart.
+        passphrase: of the key.
+        client_certificates: who has to show one: `for-messages` the hub, `required` everybody, `none` nobody.
+    """
+
+    key: ReferredPath
+    chain: ReferredPath
+    passphrase: SecretReference
+    client_certificates: Annotated[ClientCertificates, Field(strict=False)] = ClientCertificates.FOR_MESSAGES
+
+
 class SealSettings(KeySettings):
     """The seal this member puts on documents, who stamps their time, and a notice drawn in the seal.
 
@@ -88,6 +105,10 @@ class GatewaySettings(_Settings):
 
     Attributes:
         subsystems: the member's subsystems this gateway answers and asks for.
+        tls: the key for TLS; without it the gateway speaks plain HTTP, on this machine only unless
+            `plain_http_beyond_loopback` says otherwise.
+        plain_http_beyond_loopback: whether plain HTTP may leave this machine, because a terminator encrypts.
+        limits: what callers may take of the server.
         hub_url: where the hub answers.
         hub_member: whose receipts are believed.
         signing: the key that signs.
@@ -110,6 +131,9 @@ class GatewaySettings(_Settings):
     subsystems: Annotated[list[_Subsystem], Field(min_length=1)]
     host: str = "127.0.0.1"
     port: ReferredPort
+    tls: TlsSettings | None = None
+    plain_http_beyond_loopback: bool = False
+    limits: Annotated[WireLimits, BeforeValidator(read_limits)] = WireLimits()
     hub_url: ReferredText
     hub_member: _Member
     signing: KeySettings
@@ -145,6 +169,7 @@ def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = No
         raise SettingsError("settings.invalid", f"{file} cannot be read: {error}") from error
     except ValidationError as error:
         raise SettingsError("settings.invalid", invalid(str(file), error).detail) from None
+    _require_protection(file, settings)
     for subsystem in settings.subsystems:
         if not subsystem.startswith(settings.member):
             raise SettingsError("settings.invalid", f"{file}: {subsystem} is not this member's")
@@ -152,3 +177,14 @@ def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = No
         if draft.subsystem not in settings.subsystems:
             raise SettingsError("settings.invalid", f"{file}: drafts: {draft.subsystem} is not in subsystems")
     return settings
+
+
+def _require_protection(file: Path, settings: GatewaySettings) -> None:
+    allows_plain = settings.plain_http_beyond_loopback
+    require_protected(host=settings.host, has_tls=settings.tls is not None, allows_plain=allows_plain)
+    if settings.hub_url.startswith("https:"):
+        if settings.tls is None:
+            raise SettingsError("settings.invalid", f"{file}: hub_url is https, and tls is not set")
+    elif leaves_in_plain(settings.hub_url) and not allows_plain:
+        detail = f"{file}: hub_url: neither https nor plain_http_beyond_loopback"
+        raise SettingsError("settings.connection_unprotected", detail)

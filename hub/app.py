@@ -28,7 +28,7 @@ from hub.bundles import (
 )
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
-from hub.custody import KeyRing, open_key, open_wrapping_key
+from hub.custody import Connections, KeyRing, open_key, open_wrapping_key
 from hub.database import ServingClaim, Writer, open_database
 from hub.envelope import Limits, Party
 from hub.errors import HubError, LogError
@@ -103,6 +103,7 @@ from hub.trust import (
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
 from hub.vault import ArchivePlaces, Archiver, Eraser, Holds, S3Access, Vault, VaultUpkeep
 from hub.vault import KeyFolder as DataKeyFolder
+from hub.wire import ClientsByCertificate
 from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ _LOOKS_FOR_INTERRUPTED = 5  # One look in so many turns of the claim.
 _OWN_ANSWERS_SECONDS = 20.0
 _UPKEEP_ENDS_SECONDS = 5.0
 _T = TypeVar("_T")
+_MESSAGES_AT = ("/api/v1/messages",)
 _logger = structlog.get_logger(__name__)
 
 
@@ -173,6 +175,7 @@ class Hub:
     courier: Courier
     portal: Portal
     registry_file: Path | None
+    connections: Connections | None
     threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
@@ -213,6 +216,9 @@ class Hub:
         ):
             self.threads.append(threading.Thread(target=run, name=name, daemon=True))
             self.threads[-1].start()
+        if self.connections is not None:
+            self.threads.append(threading.Thread(target=self.connections.run, name="tls", daemon=True))
+            self.threads[-1].start()
 
     def end_upkeep(self) -> None:
         """End it, and wait a little: who still used the database would leave its connection open."""
@@ -220,6 +226,8 @@ class Hub:
         self.vault_upkeep.stop()
         self.stamper.stop()
         self.witnessing.stop()
+        if self.connections is not None:
+            self.connections.stop()
         self.refresher.close()
         deadline = time.monotonic() + _UPKEEP_ENDS_SECONDS
         for thread in self.threads:
@@ -277,10 +285,13 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         if search_keys is not None
         else None
     )
-    courier = courier or HttpCourier()
     revocation = OnlineRevocation()
     policies = policies_allowing(map(algorithm_named, settings.also_allowed_algorithms))
     validator = Validator(trust_lists, revocation, policies=policies, alarms=alarms)
+    connections = _open_connections(settings, trust_lists, validator, clock)
+    courier = courier or HttpCourier(
+        connections=connections, allows_plain=settings.plain_http_beyond_loopback
+    )
     time_stamps = TimeStampClient(listed_authorities(trust_lists), validator, clock)
     stamper = CheckpointStamper(
         engine=engine,
@@ -465,6 +476,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             )
         ),
         registry_file=settings.registry,
+        connections=connections,
     )
 
 
@@ -478,6 +490,20 @@ def _digest_ends(settings: Settings) -> DigestEnds:
 def _open_trust_lists(settings: Settings, store: TableStore, clock: Clock) -> TrustListArchive:
     pinned = read_pinned(settings.trust_list_signer)
     return TrustListArchive(store, pinned, seeds=read_containers(settings.trust_list), now=clock.now())
+
+
+def _open_connections(
+    settings: Settings, trust_lists: TrustListArchive, validator: Validator, clock: Clock
+) -> Connections | None:
+    if settings.tls is None:
+        return None
+    return Connections(
+        settings.tls,
+        trust_lists=trust_lists,
+        validator=validator,
+        clock=clock,
+        clients=settings.client_certificates,
+    )
 
 
 @dataclass(frozen=True)
@@ -632,6 +658,13 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
     app.include_router(published_log_routes(hub.published))
     app.include_router(witness_routes(hub.witness))
     app.mount(MOUNTED_AT, hub.portal.app)
+    if hub.connections is not None:
+        app.add_middleware(
+            ClientsByCertificate,
+            judge=hub.connections.client_judge,
+            clients=hub.connections.clients,
+            messages_at=_MESSAGES_AT,
+        )
 
     @app.get("/healthz", tags=["operation"])
     def healthz() -> dict[str, Any]:

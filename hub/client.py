@@ -5,19 +5,26 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx2
 import typer
 
-from hub.errors import BundleError, Culprit, ExchangeError, ReportedFaultError, SettingsError
+from hub.custody import read_chain
+from hub.errors import BundleError, Culprit, ExchangeError, ReportedFaultError, SettingsError, TrustError
+from hub.wire import client_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
 
 HubUrl = Annotated[str, typer.Option("--hub", envvar="HELIOGRAPH_HUB", help="Where the hub answers.")]
 
 TOKEN_VARIABLE = "HELIOGRAPH_TOKEN"  # noqa: S105 - the variable's name, not a token
+AUTHORITIES_VARIABLE = "HELIOGRAPH_HUB_AUTHORITIES"
+"""Names a PEM file of the authorities whose certificates the hub may show; those of the system by default."""
+
 _TIMEOUT_SECONDS = 60.0
 
 
@@ -52,6 +59,7 @@ def call_hub(
             content=content,
             headers=headers,
             timeout=_TIMEOUT_SECONDS,
+            verify=_tls(),
         )
     except httpx2.HTTPError as error:
         raise ExchangeError("exchange.undeliverable", f"the hub at {hub}: {type(error).__name__}") from error
@@ -74,7 +82,12 @@ def stream_hub(hub: str, path: str, query: Mapping[str, str]) -> Iterator[httpx2
     is_begun = False
     try:
         with httpx2.stream(
-            "GET", f"{hub}{path}", params=dict(query), headers=headers, timeout=_TIMEOUT_SECONDS
+            "GET",
+            f"{hub}{path}",
+            params=dict(query),
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            verify=_tls(),
         ) as response:
             if response.is_error:
                 response.read()
@@ -85,6 +98,17 @@ def stream_hub(hub: str, path: str, query: Mapping[str, str]) -> Iterator[httpx2
         if is_begun:
             raise BundleError("bundle.incomplete", type(error).__name__) from error
         raise ExchangeError("exchange.undeliverable", f"the hub at {hub}: {type(error).__name__}") from error
+
+
+def _tls() -> ssl.SSLContext | bool:
+    """Return how the hub's certificate is checked, which it always is: the request carries a token."""
+    file = os.environ.get(AUTHORITIES_VARIABLE)
+    if not file:
+        return True
+    try:
+        return client_context(read_chain(Path(file)))
+    except (TrustError, OSError) as exc:
+        raise SettingsError("settings.invalid", f"{AUTHORITIES_VARIABLE}: {file} cannot be used") from exc
 
 
 def _headers() -> dict[str, str]:

@@ -13,12 +13,12 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from hub.errors import AccessError, Culprit, ExchangeError, HubError, Language
-from hub.findings import finding_in, tell
+from hub.wire import PROBLEM_MEDIA_TYPE, describe
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
-PROBLEM_MEDIA_TYPE = "application/problem+json"
+__all__ = ["PROBLEM_MEDIA_TYPE", "install_problems", "preferred_language", "problem", "require", "status_of"]
 
 _STATUS = {
     "access.not_authenticated": 401,
@@ -26,6 +26,8 @@ _STATUS = {
     "access.service_not_granted": 403,
     "access.purpose_not_allowed": 403,
     "envelope.too_large": 413,
+    "exchange.client_certificate_missing": 403,
+    "exchange.client_certificate_mismatch": 403,
     "exchange.duplicate_message": 409,
     "exchange.id_reused": 409,
     "exchange.in_progress": 409,
@@ -116,19 +118,8 @@ def problem(error: HubError, language: Language, *, status: int | None = None) -
     """
     status = status or status_of(error.code, error.culprit)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    finding = error.finding
     return JSONResponse(
-        {
-            "type": f"urn:heliograph:error:{error.code}",
-            "title": error.kind.message[language],
-            "status": status,
-            "detail": tell(finding, language) if finding else error.detail,
-            "code": error.code,
-            "culprit": error.culprit.value,
-            "retryable": error.is_retryable,
-            "cure": finding.cure[language] if finding else error.kind.cure[language],
-            **({"finding": finding_in(finding, language)} if finding else {}),
-        },
+        describe(error, language, status),
         status_code=status,
         media_type=PROBLEM_MEDIA_TYPE,
         headers={"Content-Language": language.value, **headers},

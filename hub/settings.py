@@ -25,10 +25,11 @@ from pydantic import (
 )
 
 from hub.contracts import RetentionPeriod
-from hub.custody import KeyPlace, Secret, is_reference, read_key_place, read_secret
+from hub.custody import KeyPlace, Secret, TlsKey, is_reference, read_key_place, read_secret
 from hub.errors import SettingsError
 from hub.identifiers import is_uscc
 from hub.trust import known_algorithm
+from hub.wire import ClientCertificates, WireLimits, require_protected
 from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _OPTIONAL_SECRETS = {
     "witness_passphrase": "witness_key",
     "archive_secret_key": "archive_access_key",
     "search_key": "search_key",
+    "tls_passphrase": "tls_key",
 }
 _KEY_PLACES = ("signing_key", "next_signing_key", "vault_key", "next_vault_key")
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
@@ -52,6 +54,8 @@ _PATHS = (
     "next_signing_chain",
     "token_module",
     "key_folder",
+    "tls_key",
+    "tls_chain",
     "log_key",
     "witness_policy",
     "witness_key",
@@ -101,6 +105,14 @@ class Settings(BaseModel):
         member: USCC of the member that operates the hub; the hub speaks as its subsystem `hub`.
         host: address to listen on.
         port: port to listen on.
+        tls_key: encrypted PKCS#8 of the key for TLS, on both sides; without it the hub speaks plain HTTP, on
+            this machine only unless `plain_http_beyond_loopback` says otherwise.
+        tls_chain: PEM chain of that key; a renewed one is taken up without a restart.
+        tls_passphrase: of that key.
+        client_certificates: who has to show one: `for-messages` whoever sends messages, `required` everybody,
+            `none` nobody.
+        plain_http_beyond_loopback: whether plain HTTP may leave this machine, because a terminator encrypts.
+        limits: what callers may take of the server.
         data_folder: where the hub writes: its database, unless `database_url` names another.
         database_url: an SQLAlchemy URL; SQLite in the data folder by default.
         signing_key: the hub's envelope key: an encrypted PKCS#8 file, or the URI of a key in a token.
@@ -164,6 +176,12 @@ class Settings(BaseModel):
     member: Annotated[str, AfterValidator(_uscc)]
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8443
+    tls_key: Path | None = None
+    tls_chain: Path | None = None
+    tls_passphrase: Secret | None = None
+    client_certificates: ClientCertificates = ClientCertificates.FOR_MESSAGES
+    plain_http_beyond_loopback: bool = False
+    limits: WireLimits = WireLimits()
     data_folder: Path
     database_url: str | None = None
     signing_key: KeyPlace
@@ -234,6 +252,19 @@ class Settings(BaseModel):
             raise ValueError("witness_key, witness_name and witnessed_logs belong together")
         return self
 
+    @model_validator(mode="after")
+    def _require_both_of_tls(self) -> Self:
+        if (self.tls_key is None) != (self.tls_chain is None):
+            raise ValueError("tls_key and tls_chain belong together")
+        return self
+
+    @property
+    def tls(self) -> TlsKey | None:
+        """The key for TLS; None speaks plain HTTP."""
+        if self.tls_key is None or self.tls_chain is None or self.tls_passphrase is None:
+            return None
+        return TlsKey(self.tls_key, self.tls_chain, self.tls_passphrase)
+
     @property
     def subsystem(self) -> str:
         """The subsystem the hub speaks as."""
@@ -288,13 +319,19 @@ def load_settings(file: Path | None, environment: dict[str, str] | None = None) 
     values |= {name: _secret(name, values.get(name), folder, environment) for name in (*_SECRETS, *optional)}
     try:
         values |= _places(values)
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         places = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg']}"
             for e in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError("settings.invalid", places) from None
+    require_protected(
+        host=settings.host,
+        has_tls=settings.tls is not None,
+        allows_plain=settings.plain_http_beyond_loopback,
+    )
+    return settings
 
 
 def _places(values: Mapping[str, Any]) -> dict[str, KeyPlace]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
 
 from adapters.simulators.pki import DevelopmentPki, make_development_pki, serve
 from hub.custody import load_signing_key
@@ -35,10 +34,6 @@ class ServedPki(DevelopmentPki):
     def signer(self, label: str) -> SigningKey:
         """Open the key of a label, such as `labour-sign`."""
         return load_signing_key(self.key(label), self.chain(label), self.passphrase)
-
-    def certificates(self, label: str) -> tuple[x509.Certificate, ...]:
-        """Return the chain of a label: its certificate, then its issuers without the root."""
-        return tuple(x509.load_pem_x509_certificates(self.chain(label).read_bytes()))
 
 
 def free_port() -> int:

@@ -139,6 +139,10 @@ class DevelopmentPki:
         """Return the PEM certificate of a label."""
         return self.folder / "certificates" / f"{label}.pem"
 
+    def certificates(self, label: str) -> tuple[x509.Certificate, ...]:
+        """Return the chain of a label: its certificate, then its issuers without the root."""
+        return tuple(x509.load_pem_x509_certificates(self.chain(label).read_bytes()))
+
     def chain(self, label: str) -> Path:
         """Return the PEM chain of a label: its certificate first, then its issuers, without the root."""
         return self.folder / "chains" / f"{label}.pem"

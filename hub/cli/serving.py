@@ -94,18 +94,19 @@ def _serve(
     import uvicorn
 
     from hub.app import build_app, build_hub
+    from hub.wire import server_config
 
     hub = build_hub(settings)
     hub.start()
-    typer.echo(f"The hub listens on http://{settings.host}:{settings.port}")
-    serving = uvicorn.Config(
+    scheme = "http" if hub.connections is None else "https"
+    typer.echo(f"The hub listens on {scheme}://{settings.host}:{settings.port}")
+    serving = server_config(
         build_app(hub),
         host=settings.host,
         port=settings.port,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+        tls=None if hub.connections is None else hub.connections.server,
+        limits=settings.limits,
+        last_answers_seconds=_LAST_ANSWERS_SECONDS,
     )
     when_ready()
     uvicorn.Server(serving).run(None if listening is None else [listening])
@@ -123,20 +124,22 @@ def gateway(
     from adapters.server import GatewayProcess, build_gateway_app
     from adapters.settings import load_gateway_settings
     from hub.custody import guard_memory
+    from hub.wire import server_config
 
     _log_as_json()
     guard_memory()
     settings = load_gateway_settings(config)
     process = GatewayProcess(settings)
-    typer.echo(f"The gateway of {settings.member} listens on http://{settings.host}:{settings.port}")
-    uvicorn.run(
+    scheme = "http" if process.connections is None else "https"
+    typer.echo(f"The gateway of {settings.member} listens on {scheme}://{settings.host}:{settings.port}")
+    serving = server_config(
         build_gateway_app(process),
         host=settings.host,
         port=settings.port,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
+        tls=None if process.connections is None else process.connections.server,
+        limits=settings.limits,
     )
+    uvicorn.Server(serving).run()
 
 
 def demo(
@@ -146,6 +149,9 @@ def demo(
     *,
     keep_serving: Annotated[
         bool, typer.Option("--serve", help="Keep hub, gateways and stand-ins running afterwards.")
+    ] = False,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Let them speak TLS, with certificates on both sides.")
     ] = False,
 ) -> None:
     """Let a disability-employment proof cross from the labour bureau to the federation.
@@ -157,4 +163,4 @@ def demo(
     """
     from hub.demo import run_demo
 
-    run_demo(folder, keep_serving=keep_serving)
+    run_demo(folder, keep_serving=keep_serving, tls=tls)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whose private keys sign here, and where they are kept: encrypted files or PKCS#11 tokens."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from hub.custody.answers import CheckedAnswer, Expectation, check_answer, read_certificates
 from hub.custody.chains import previous_of, undo_chain, write_chain
 from hub.custody.decryption import DecryptionKey, KeyOpener, open_decryption_key
@@ -24,9 +27,15 @@ from hub.custody.rollover import RollOver, RollOverState
 from hub.custody.secrets import Secret, is_reference, read_secret
 from hub.custody.wrapping import WrappingKey, generate_wrapping_key, open_wrapping_key
 
+if TYPE_CHECKING:
+    from hub.custody.connections import Connections, TlsKey
+
+_LOADED_ON_USE = {"Connections": "hub.custody.connections", "TlsKey": "hub.custody.connections"}
+
 __all__ = [
     "REQUESTED_USES",
     "CheckedAnswer",
+    "Connections",
     "DecryptionKey",
     "Expectation",
     "KeyAlgorithm",
@@ -39,6 +48,7 @@ __all__ = [
     "RollOverState",
     "Secret",
     "Subject",
+    "TlsKey",
     "TokenPlace",
     "WrappingKey",
     "check_answer",
@@ -69,3 +79,9 @@ __all__ = [
     "write_key_file",
     "write_private_file",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LOADED_ON_USE:
+        raise AttributeError(name)
+    return getattr(import_module(_LOADED_ON_USE[name]), name)

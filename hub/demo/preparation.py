@@ -46,6 +46,7 @@ LOG_ORIGIN = "log.chenghua.example/2026"
 
 _DESCRIPTIONS = PROJECT / "adapters" / "demo"
 _TOKEN_LIFETIME = timedelta(days=1)
+_LABELS = {"labour-bureau": "labour", "federation": "federation", "social-insurance": "social-insurance"}
 _LOWEST_PORT, _HIGHEST_PORT = 20_000, 32_000
 
 
@@ -103,6 +104,7 @@ class Prepared:
         environment: secrets for the processes, by variable name; they stand in no file but the passphrase's.
         caseworker_token: of a caseworker of the federation's fund.
         auditor_token: of an auditor.
+        has_tls: whether hub and gateways speak TLS, with certificates on both sides.
     """
 
     folder: DemoFolder
@@ -111,12 +113,22 @@ class Prepared:
     environment: Mapping[str, str]
     caseworker_token: str
     auditor_token: str
+    has_tls: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """How hub and gateways are reached."""
+        return "https" if self.has_tls else "http"
 
 
 def ensure_pki(folder: DemoFolder) -> DevelopmentPki:
     """Make the development PKI, or find the one made before."""
     if (folder.pki / "pki.json").exists():
-        return open_development_pki(folder.pki)
+        pki = open_development_pki(folder.pki)
+        if pki.chain("hub-tls").exists():
+            return pki
+        # An earlier version made one without certificates for TLS.
+        shutil.rmtree(folder.pki)
     folder.path.mkdir(parents=True, exist_ok=True)
     return make_development_pki(folder.pki, _free_ports(1)[0], passphrase_of(folder).encode("ascii"))
 
@@ -136,8 +148,14 @@ def _write_secret(file: Path) -> None:
         stream.write(secrets.token_urlsafe(32))
 
 
-def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
-    """Write configurations, a fresh database and tokens."""
+def prepare(folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False) -> Prepared:
+    """Write configurations, a fresh database and tokens.
+
+    Args:
+        folder: where to.
+        pki: whose keys and certificates hub and gateways get.
+        tls: let them speak TLS, with certificates on both sides.
+    """
     for stale in (folder.out, folder.path / "data", folder.logs, folder.stand_ins):
         shutil.rmtree(stale, ignore_errors=True)
         stale.mkdir(parents=True)
@@ -148,11 +166,14 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
     secret = Secret("the demonstration", passphrase)
     generate_wrapping_key(folder.path / "data" / "vault.key.pem", secret)
     _write_secret(folder.path / "data" / "search.key")
-    _write_registry(folder, ports)
-    _write_yaml(folder.hub_config, _hub_settings(pki, ports))
+    scheme = "https" if tls else "http"
+    _write_registry(folder, ports, scheme)
+    hub_tls = _hub_tls(pki) if tls else {}
+    _write_yaml(folder.hub_config, {**_hub_settings(pki, ports), **hub_tls})
     fund_token, caseworker, auditor = _issue_tokens(folder)
     for name, settings in _gateways(pki, ports).items():
-        _write_yaml(folder.gateway_config(name), settings)
+        gateway_tls = _gateway_tls(pki, ports, _LABELS[name]) if tls else {}
+        _write_yaml(folder.gateway_config(name), {**settings, **gateway_tls})
     environment = {
         "HELIOGRAPH_SIGNING_PASSPHRASE": passphrase,
         "HELIOGRAPH_LOG_PASSPHRASE": passphrase,
@@ -161,7 +182,9 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki) -> Prepared:
         "FUND_TOKEN": fund_token,
         PASSPHRASE_VARIABLE: passphrase,
     }
-    return Prepared(folder, pki, ports, environment, caseworker, auditor)
+    if tls:
+        environment["HELIOGRAPH_TLS_PASSPHRASE"] = passphrase
+    return Prepared(folder, pki, ports, environment, caseworker, auditor, has_tls=tls)
 
 
 def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:
@@ -180,6 +203,17 @@ def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:
         "contracts": str(PROJECT / "contracts"),
         "registry": "registry.yaml",
     }
+
+
+def _hub_tls(pki: DevelopmentPki) -> dict[str, Any]:
+    return {
+        "tls_key": str(pki.key("hub-tls").resolve()),
+        "tls_chain": str(pki.chain("hub-tls").resolve()),
+    }
+
+
+def _gateway_tls(pki: DevelopmentPki, ports: Ports, label: str) -> dict[str, Any]:
+    return {"hub_url": f"https://127.0.0.1:{ports.hub}", "tls": _keys(pki, f"{label}-tls")}
 
 
 def _gateways(pki: DevelopmentPki, ports: Ports) -> dict[str, dict[str, Any]]:
@@ -233,9 +267,10 @@ def _keys(pki: DevelopmentPki, label: str) -> dict[str, str]:
     }
 
 
-def _write_registry(folder: DemoFolder, ports: Ports) -> None:
+def _write_registry(folder: DemoFolder, ports: Ports, scheme: str) -> None:
     template = Template((_DESCRIPTIONS / "registry.yml.in").read_text(encoding="utf-8"))
     filled = template.safe_substitute(
+        scheme=scheme,
         labour_gateway_port=ports.labour_gateway,
         federation_gateway_port=ports.federation_gateway,
         social_insurance_gateway_port=ports.social_insurance_gateway,

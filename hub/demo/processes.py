@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import httpx2
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping, Sequence
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
@@ -85,7 +86,9 @@ def all_running(
         _stop([process for process in processes.values() if process.pid is not None])
 
 
-def wait_for_http(process: ForkServerProcess, url: str, *, log: Path) -> None:
+def wait_for_http(
+    process: ForkServerProcess, url: str, *, log: Path, tls: ssl.SSLContext | None = None
+) -> None:
     """Wait until a process answers HTTP at all.
 
     Raises:
@@ -96,7 +99,7 @@ def wait_for_http(process: ForkServerProcess, url: str, *, log: Path) -> None:
         if not process.is_alive():
             raise StartError(f"the process ended with {process.exitcode}:\n{_tail(log)}")
         try:
-            httpx2.get(url, timeout=1.0, trust_env=False)
+            httpx2.get(url, timeout=1.0, trust_env=False, verify=tls or True)
         except httpx2.HTTPError:
             time.sleep(_POLL_SECONDS)
         else:

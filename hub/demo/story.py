@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from hub.client import TOKEN_VARIABLE, call_hub
+from hub.client import AUTHORITIES_VARIABLE, TOKEN_VARIABLE, call_hub
 from hub.clock import SystemClock, day_in_china
 from hub.demo.console import Steps
 from hub.demo.preparation import (
@@ -32,6 +32,7 @@ from hub.evidence.verification import verify_file
 from hub.trust import AnswerKind, OnlineRevocation, Use, Validator
 from hub.trustlist import read_pinned, read_trust_lists
 from hub.verifier import render_report, report_to_json
+from hub.wire import client_context
 
 if TYPE_CHECKING:
     from hub.trust import VerificationReport
@@ -48,12 +49,13 @@ _FILES = ("request.asice", "response.asice", "receipt.asice", "proof.pdf")
 _ANSWER_SECONDS = 60.0
 
 
-def tell_story(folder: Path, *, keep_serving: bool) -> None:
+def tell_story(folder: Path, *, keep_serving: bool, tls: bool = False) -> None:
     """Run the demonstration.
 
     Args:
         folder: keeps everything; made when absent.
         keep_serving: keep the processes running until interrupted.
+        tls: let hub and gateways speak TLS, with certificates on both sides.
 
     Raises:
         HubError: a step was refused.
@@ -67,7 +69,9 @@ def tell_story(folder: Path, *, keep_serving: bool) -> None:
     with steps.step("准备开发用证书", "Prepare the development PKI"):
         pki = ensure_pki(demo)
     with steps.step("写入配置和令牌", "Write configurations, a fresh log and tokens"):
-        prepared = prepare(demo, pki)
+        prepared = prepare(demo, pki, tls=tls)
+        if tls:
+            os.environ[AUTHORITIES_VARIABLE] = str(pki.certificate("root"))
     with ExitStack() as stack:
         _start(steps, prepared, stack)
         os.environ[TOKEN_VARIABLE] = prepared.caseworker_token
@@ -108,10 +112,13 @@ def _start(steps: Steps, prepared: Prepared, stack: ExitStack) -> None:
         wait_for_http(processes["pki"], prepared.pki.url, log=logs / "pki.log")
         wait_for_file(processes["stand-ins"], stand_ins / "ports.json", log=logs / "stand-ins.log")
     environment = {**environment, **json.loads((stand_ins / "environment.json").read_text(encoding="utf-8"))}
+    root = prepared.pki.certificates("root")
+    tls = client_context(root) if prepared.has_tls else None
     with steps.step("启动枢纽和三个前置机", "Start the hub and three gateways"):
         processes = stack.enter_context(all_running(_services(prepared), logs=logs, environment=environment))
         for name, port in _listening(prepared).items():
-            wait_for_http(processes[name], f"http://127.0.0.1:{port}/healthz", log=logs / f"{name}.log")
+            url = f"{prepared.scheme}://127.0.0.1:{port}/healthz"
+            wait_for_http(processes[name], url, log=logs / f"{name}.log", tls=tls)
 
 
 def _services(prepared: Prepared) -> dict[str, Program]:
@@ -287,6 +294,8 @@ def _serve(steps: Steps, prepared: Prepared) -> None:
     steps.say()
     steps.say(f"The hub listens on {_hub_url(prepared)}; its interface: {_hub_url(prepared)}/openapi.json")
     steps.say(f"export HELIOGRAPH_HUB={_hub_url(prepared)}")
+    if prepared.has_tls:
+        steps.say(f"export {AUTHORITIES_VARIABLE}={_shown(prepared.pki.certificate('root'))}")
     auditor_file = _keep_token(prepared, "auditor-token", prepared.auditor_token)
     steps.say(f"Portal 门户: {_hub_url(prepared)}/portal/")
     steps.say(f"Sign in with the token in 登录令牌见: {auditor_file}")
@@ -313,7 +322,7 @@ def _keep_token(prepared: Prepared, name: str, token: str) -> Path:
 
 
 def _hub_url(prepared: Prepared) -> str:
-    return f"http://127.0.0.1:{prepared.ports.hub}"
+    return f"{prepared.scheme}://127.0.0.1:{prepared.ports.hub}"
 
 
 def _shown(path: Path) -> Path:

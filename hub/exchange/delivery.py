@@ -13,8 +13,13 @@ import aiohttp
 
 from hub.envelope import CONTAINER_MEDIA_TYPE, Limits
 from hub.errors import ExchangeError
+from hub.identifiers import member_of, subsystem_of
+from hub.wire import JudgingConnector, expecting, leaves_in_plain
 
 if TYPE_CHECKING:
+    import ssl
+
+    from hub.custody import Connections
     from hub.envelope import Envelope
     from hub.registry import Service
 
@@ -24,10 +29,26 @@ _MOST_CONNECTIONS = 200
 
 
 class HttpCourier:
-    """Delivers with one pool of connections for all gateways, on the event loop that delivers first."""
+    """Delivers with one pool of connections for all gateways, on the event loop that delivers first.
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    A gateway reached by TLS has to show a certificate of the member whose service it answers.
+
+    Args:
+        limits: of what a gateway answers.
+        connections: the hub's TLS; without it gateways are reached in plain HTTP only.
+        allows_plain: whether plain HTTP may leave this machine, because a terminator encrypts.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        connections: Connections | None = None,
+        allows_plain: bool = False,
+    ) -> None:
         self._limits = limits or Limits()
+        self._connections = connections
+        self._allows_plain = allows_plain
         self._session: aiohttp.ClientSession | None = None
 
     async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
@@ -42,11 +63,18 @@ class HttpCourier:
             RECEIPT_HEADER: base64.b64encode(receipt.raw).decode("ascii"),
         }
         timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
+        tls = self._tls_to(service.gateway_url)
         try:
-            async with self._open_session().post(
-                service.gateway_url, data=request.raw, headers=headers, timeout=timeout, allow_redirects=False
-            ) as response:
-                return await self._read(response)
+            with expecting(member_of(subsystem_of(service.id))):
+                async with self._open_session().post(
+                    service.gateway_url,
+                    data=request.raw,
+                    headers=headers,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    ssl=tls,
+                ) as response:
+                    return await self._read(response)
         except TimeoutError as error:
             raise ExchangeError("exchange.delivery_timeout", f"{service.timeout_seconds} s") from error
         except aiohttp.ClientError as error:
@@ -57,11 +85,26 @@ class HttpCourier:
         if self._session is not None:
             await self._session.close()
 
+    def _tls_to(self, url: str) -> ssl.SSLContext | bool:
+        """Return the context for a gateway's address; True where none is needed, as aiohttp has it."""
+        if not url.startswith("https:"):
+            if leaves_in_plain(url) and not self._allows_plain:
+                raise ExchangeError("exchange.undeliverable", "plain HTTP would leave the hub's machine")
+            return True
+        if self._connections is None:
+            raise ExchangeError("exchange.undeliverable", "the hub has no TLS key to reach gateways with")
+        return self._connections.client()
+
     def _open_session(self) -> aiohttp.ClientSession:
         # A session belongs to an event loop, and there is none yet when the hub is wired.
         if self._session is None:
+            connector = (
+                aiohttp.TCPConnector(limit=_MOST_CONNECTIONS)
+                if self._connections is None
+                else JudgingConnector(self._connections.server_judge, limit=_MOST_CONNECTIONS)
+            )
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_MOST_CONNECTIONS),
+                connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
             )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hub.contracts import BusinessKey, Contract
     from hub.envelope import Envelope, Signature
-    from hub.identifiers import MessageId, ServiceId, SubsystemId
+    from hub.identifiers import MemberId, MessageId, ServiceId, SubsystemId
     from hub.outbox import Delivery
     from hub.registry import AccessRight, Service
     from hub.trust import ValidatedPath
@@ -39,11 +39,13 @@ class Arrived:
         raw: byte for byte.
         received_at: UTC, by the hub's clock; of what comes from the outbox, when this attempt began.
         delivery: the row of the outbox it comes from; None for what has just come in.
+        connected_as: the member whose connection it came by, where that showed a certificate.
     """
 
     raw: bytes
     received_at: datetime
     delivery: Delivery | None = None
+    connected_as: MemberId | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,14 @@ class Pipeline:
             *self.steps[_CHECKS + 1 :],
         )
 
-    async def exchange(self, raw: bytes, *, received_at: datetime, is_awaited: bool = True) -> Outcome:
+    async def exchange(
+        self,
+        raw: bytes,
+        *,
+        received_at: datetime,
+        is_awaited: bool = True,
+        connected_as: MemberId | None = None,
+    ) -> Outcome:
         """Take a message through every step and return the answer, or the fault that says why there is none.
 
         What nobody waits for ends in the outbox, and the outcome is the hub's receipt.
@@ -134,8 +141,10 @@ class Pipeline:
             raw: the container exactly as received.
             received_at: UTC, when the last byte arrived, by our clock and not the sender's.
             is_awaited: whether the sender waits for the answer, where its contract has one.
+            connected_as: the member that the connection's certificate speaks for, where it showed one.
         """
-        checked, error = await self.walk(self.checks, Arrived(raw=raw, received_at=received_at))
+        arrived = Arrived(raw=raw, received_at=received_at, connected_as=connected_as)
+        checked, error = await self.walk(self.checks, arrived)
         if error is not None or not isinstance(checked, Checked):
             return await self.recorder.refuse(checked, error or ExchangeError("exchange.internal"))
         if not is_awaited or checked.contract.pattern is not Pattern.REQUEST:
@@ -208,6 +217,10 @@ class Pipeline:
     async def identify_sender(self, stage: Signed) -> Identified:
         """Believe the signer's certificate and hold it to the member named as the sender."""
         path = await self._identify(stage.signature, stage.request.header, stage.received_at)
+        if stage.connected_as not in {None, path.member_id}:
+            # Signed by one and brought by another: a stolen key, or a connection used for others.
+            detail = f"signed by {path.member_id}, sent over a connection of {stage.connected_as}"
+            raise ExchangeError("exchange.client_certificate_mismatch", detail)
         return advance(stage, Identified, path=path)
 
     def authorise(self, stage: Identified) -> Authorised:

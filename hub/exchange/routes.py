@@ -26,6 +26,7 @@ from hub.exchange.views import ExchangeView, may_see, read_message_id, view_exch
 from hub.messagelog import MessageLog
 from hub.problems import require, status_of
 from hub.tlog import LoggedEntry
+from hub.wire import client_member
 
 
 class ProofView(BaseModel):
@@ -96,7 +97,12 @@ def _add_messages(router: APIRouter, parts: _Parts) -> None:
         """
         raw = await _read_body(request, parts.pipeline.limits.container_bytes)
         is_async = prefers_async(request.headers.getlist("prefer"))
-        outcome = await parts.pipeline.exchange(raw, received_at=parts.clock.now(), is_awaited=not is_async)
+        outcome = await parts.pipeline.exchange(
+            raw,
+            received_at=parts.clock.now(),
+            is_awaited=not is_async,
+            connected_as=client_member(request.scope.get("state", {})),
+        )
         headers = {}
         if outcome.receipt is not None:
             headers[RECEIPT_HEADER] = base64.b64encode(outcome.receipt).decode("ascii")

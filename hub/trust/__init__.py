@@ -67,6 +67,7 @@ from hub.trust.model import (
 )
 from hub.trust.names import member_of_certificate
 from hub.trust.online import OnlineRevocation
+from hub.trust.peers import PeerTrust, tls_authorities
 from hub.trust.ports import RevocationSource, SigningKey, TrustLists
 from hub.trust.possession import prove_possession, require_possession
 from hub.trust.refresher import RevocationRefresher
@@ -128,6 +129,7 @@ __all__ = [
     "KeyUsage",
     "ListedService",
     "OnlineRevocation",
+    "PeerTrust",
     "PrivateKey",
     "PublicKey",
     "RevocationAnswer",
@@ -196,6 +198,7 @@ __all__ = [
     "stated_algorithm",
     "subject_of",
     "title_of",
+    "tls_authorities",
     "to_one_form",
     "validity_of",
     "verdict",

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from hub.errors import ExchangeError, HubError, Language, TrustError
 from hub.wire.refusing import PROBLEM_MEDIA_TYPE, describe
+from hub.wire.tls import ClientCertificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _MEMBER = "client_member"
 _CHAIN = "client_chain"
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def client_member(state: Mapping[str, Any]) -> MemberId | None:
@@ -40,7 +42,8 @@ class ClientsByCertificate:
     Args:
         app: what is called.
         judge: of clients' certificates.
-        needs_one: tells of a request's method and path whether it needs a certificate.
+        clients: who has to show one; who needs one for the connection does not come here without.
+        messages_at: the paths at and below which messages are sent.
         only: the one member that may show one; None lets every member.
     """
 
@@ -48,13 +51,14 @@ class ClientsByCertificate:
         self,
         app: ASGIApp,
         judge: PeerJudge,
-        needs_one: Callable[[str, str], bool],
         *,
+        clients: ClientCertificates,
+        messages_at: tuple[str, ...],
         only: MemberId | None = None,
     ) -> None:
         self._app = app
         self._judge = judge
-        self._needs_one = needs_one
+        self._messages_at = () if clients is ClientCertificates.NONE else messages_at
         self._only = only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +74,7 @@ class ClientsByCertificate:
     async def _member(self, scope: Scope) -> MemberId | None:
         chain = scope["state"].get(_CHAIN, ())
         if not chain:
-            if self._needs_one(scope["method"], scope["path"]):
+            if self._is_message(scope["method"], scope["path"]):
                 raise ExchangeError("exchange.client_certificate_missing")
             return None
         # Asking about revocation waits for the network, which the event loop must not.
@@ -78,6 +82,11 @@ class ClientsByCertificate:
         if self._only is not None and member != self._only:
             raise ExchangeError("exchange.client_certificate_mismatch", f"{member} is not {self._only}")
         return member
+
+    def _is_message(self, method: str, path: str) -> bool:
+        return method not in _READS and any(
+            path == each or path.startswith(f"{each}/") for each in self._messages_at
+        )
 
 
 async def _refuse(error: HubError, scope: Scope, send: Send) -> None:

@@ -7,12 +7,10 @@ uvicorn limits how long an idle connection is kept and how many answers are work
 from __future__ import annotations
 
 import resource
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 _KEPT_FILES = 256
 """Of the files a process may have open, those for databases, logs, keys and connections it opens itself."""
@@ -20,9 +18,13 @@ _KEPT_FILES = 256
 _MOST_FILES = 65_536
 
 
+_Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+_Seconds = Annotated[float, Field(ge=1, le=3600)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WireLimits:
-    """What a server puts up with.
+    """What a server puts up with; settings hold one, and may leave out what the default says.
 
     Attributes:
         header_bytes: of a request line and its header fields together, trailers included.
@@ -40,22 +42,24 @@ class WireLimits:
         requests_per_connection: after so many the connection is closed, and the client opens another.
     """
 
-    header_bytes: int = 64 * 1024
-    header_fields: int = 100
-    body_bytes: int = 32 * 1024 * 1024
-    body_bytes_below: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    header_seconds: float = 10.0
-    window_seconds: float = 10.0
-    least_bytes_per_second: int = 1024
-    idle_seconds: int = 30
-    handshake_seconds: float = 10.0
-    connections: int = 2000
-    connections_per_address: int = 500
-    requests_per_connection: int = 10_000
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    header_bytes: _Count = 64 * 1024
+    header_fields: _Count = 100
+    body_bytes: _Count = 32 * 1024 * 1024
+    body_bytes_below: tuple[tuple[str, _Count], ...] = ()
+    header_seconds: _Seconds = 10.0
+    window_seconds: _Seconds = 10.0
+    least_bytes_per_second: _Count = 1024
+    idle_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    handshake_seconds: _Seconds = 10.0
+    connections: _Count = 2000
+    connections_per_address: _Count = 500
+    requests_per_connection: _Count = 10_000
 
     def body_bytes_of(self, url: bytes) -> int:
         """Return how large the body of a request to this address may be."""
-        for path, most in self.body_bytes_below.items():
+        for path, most in self.body_bytes_below:
             if url.startswith(path.encode("ascii")):
                 return most
         return self.body_bytes
@@ -74,3 +78,21 @@ class WireLimits:
             connections=connections,
             connections_per_address=min(self.connections_per_address, connections),
         )
+
+
+def read_limits(value: object) -> WireLimits:
+    """Read the limits of a configuration: a table, or what was read before.
+
+    Raises:
+        ValueError: a name is unknown or a number is not one; what was given is not repeated.
+    """
+    if isinstance(value, WireLimits):
+        return value
+    try:
+        return _READER.validate_python(value)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)
+        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong)) from None
+
+
+_READER = TypeAdapter(WireLimits)

@@ -39,7 +39,7 @@ def server_config(  # noqa: PLR0913 (each by its name)
         last_answers_seconds: how long requests are waited for when the server is told to stop.
         log_level: of uvicorn's own log.
     """
-    limits = limits or WireLimits().within_open_files()
+    limits = (limits or WireLimits()).within_open_files()
     return uvicorn.Config(
         SecurityHeaders(app),
         host=host,

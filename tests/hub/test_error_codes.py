@@ -46,6 +46,8 @@ NO_CODES = frozenset(
         "portal.signed_out",
         "registry.not_refreshed",
         "vault.archive_left_alone",
+        "wire.handshake_failed",
+        "wire.refused",
         "vault.not_looked_after",
         "registry.yaml",
         "serving.ended",
