@@ -9,14 +9,14 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub.wire import Doorkeeper, WireLimits, server_config
+from hub.wire import server_config
 
 if TYPE_CHECKING:
     import ssl
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
+
+    from hub.wire import Doorkeeper, WireLimits
 
 LARGE = 8 * 1024 * 1024
 """Bytes of an answer that fits into no buffer of the system."""
@@ -95,9 +97,7 @@ def guarded(
     thread.start()
     try:
         wait_until(lambda: server.started)
-        keeper = config.http
-        assert isinstance(keeper, Doorkeeper)
-        yield Served(listener.getsockname()[1], keeper)
+        yield Served(listener.getsockname()[1], cast("Doorkeeper", config.http))
     finally:
         server.should_exit = True
         thread.join(20)
