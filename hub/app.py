@@ -36,6 +36,7 @@ from hub.evidence import EvidenceDesk, evidence_routes
 from hub.exchange import (
     Archive,
     Courier,
+    DeadLetters,
     DeliveryWorker,
     HeldMessages,
     HttpCourier,
@@ -52,6 +53,8 @@ from hub.exchange import (
     RevocationAnswers,
     SearchKeys,
     WithdrawalService,
+    dead_letter_routes,
+    delivery_routes,
     exchange_routes,
     readings_routes,
 )
@@ -141,6 +144,7 @@ class Hub:
     outbox: Outbox
     pauses: Pauses
     worker: DeliveryWorker
+    dead_letters: DeadLetters
     accounts: Accounts
     alarms: Alarms
     refresher: RevocationRefresher
@@ -380,6 +384,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         outbox=outbox,
         pauses=pauses,
         worker=DeliveryWorker(pipeline=pipeline, outbox=outbox, pauses=pauses, vault=vault, clock=clock),
+        dead_letters=DeadLetters(
+            engine=engine,
+            outbox=outbox,
+            recorder=pipeline.recorder,
+            vault=vault,
+            contracts=contracts,
+            clock=clock,
+        ),
         accounts=accounts,
         alarms=alarms,
         refresher=RevocationRefresher(revocation, alarms, clock),
@@ -590,6 +602,27 @@ def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict
     return {each.service.id: each for each in services}
 
 
+async def deliver(hub: Hub) -> None:
+    """Deliver what is in the outbox, and nothing else, until `hub.worker.stop`; then give everything back.
+
+    The hub must have been started: a worker is a process that serves, though nobody can call it.
+    """
+    tasks = [
+        asyncio.create_task(_follow_registry(hub.registry)),
+        asyncio.create_task(_follow_trust_lists(hub)),
+        asyncio.create_task(_keep_claim(hub)),
+        asyncio.create_task(_look_after_certificates(hub.upkeep)),
+    ]
+    hub.refresher.start()
+    try:
+        await hub.worker.run()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await hub.close()
+
+
 def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
     """Return the hub's HTTP application.
 
@@ -631,8 +664,19 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
     )
     install_problems(app)
     authenticate = authenticated(hub.accounts)
-    # Before the exchange's, which would take "evidence" for a part of a message.
+    # Before the exchange's, which would take "evidence" and "deliveries" for parts of a message, and the
+    # registry's, which would take "pause" for a part of a service's name.
     app.include_router(bundle_routes(hub.bundles, hub.readings, authenticate))
+    app.include_router(dead_letter_routes(hub.dead_letters, authenticate))
+    app.include_router(
+        delivery_routes(
+            outbox=hub.outbox,
+            pauses=hub.pauses,
+            archive=hub.archive,
+            registry=hub.registry,
+            authenticate=authenticate,
+        )
+    )
     app.include_router(
         exchange_routes(
             pipeline=hub.pipeline,

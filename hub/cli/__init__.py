@@ -33,6 +33,8 @@ def main() -> None:
         alarms,
         certificates,
         database,
+        deadletters,
+        delivering,
         evidence,
         exporting,  # noqa: F401 - it adds to `log`
         keys,
@@ -52,12 +54,14 @@ def main() -> None:
     from hub.errors import HubError
 
     serving.add_to(app)
+    delivering.add_to(app)
     verifying.add_to(app)
     opening.add_to(app)
     app.command("roll-over")(rollover.roll_over)
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")
+    app.add_typer(deadletters.app, name="dead-letters")
     app.add_typer(database.app, name="database")
     app.add_typer(keys.app, name="keys")
     app.add_typer(administration.accounts, name="accounts")

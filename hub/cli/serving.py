@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def _log_as_json() -> None:
+def log_as_json() -> None:
     """Write one JSON object a line, with the time in UTC; it carries ids and codes, never content."""
     import structlog
 
@@ -45,8 +45,12 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="How many processes serve; several need PostgreSQL.")
     ] = 1,
+    *,
+    no_delivery: Annotated[
+        bool, typer.Option("--no-delivery", help="Leave the outbox to `heliograph worker` processes.")
+    ] = False,
 ) -> None:
-    """Run the hub until it is stopped.
+    """Run the hub until it is stopped; it delivers what is in the outbox too.
 
     Several processes listen on one socket; one that ends is replaced. SIGTERM ends all cleanly.
 
@@ -55,16 +59,16 @@ def serve(
     from hub.custody import guard_memory
     from hub.settings import load_settings
 
-    _log_as_json()
+    log_as_json()
     guard_memory()
     settings = load_settings(config)
     if workers == 1:
-        _serve(settings)
+        _serve(settings, delivers=not no_delivery)
     else:
-        _serve_as_one_of(workers, settings)
+        _serve_as_one_of(workers, settings, delivers=not no_delivery)
 
 
-def _serve_as_one_of(workers: int, settings: Settings) -> None:
+def _serve_as_one_of(workers: int, settings: Settings, *, delivers: bool) -> None:
     """Become the supervisor of so many processes, and each of them."""
     from hub.cli.supervising import supervise
     from hub.errors import SettingsError
@@ -81,12 +85,13 @@ def _serve_as_one_of(workers: int, settings: Settings) -> None:
     # Loaded once for all: the copies share its memory, and one that is replaced serves at once.
     import hub.app  # noqa: F401
 
-    _serve(settings, listening=listening, when_ready=supervise(workers))
+    _serve(settings, delivers=delivers, listening=listening, when_ready=supervise(workers))
 
 
 def _serve(
     settings: Settings,
     *,
+    delivers: bool,
     listening: socket.socket | None = None,
     when_ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -101,7 +106,7 @@ def _serve(
     scheme = "http" if hub.connections is None else "https"
     typer.echo(f"The hub listens on {scheme}://{settings.host}:{settings.port}")
     serving = server_config(
-        build_app(hub),
+        build_app(hub, delivers=delivers),
         host=settings.host,
         port=settings.port,
         tls=None if hub.connections is None else hub.connections.server,
@@ -126,7 +131,7 @@ def gateway(
     from hub.custody import guard_memory
     from hub.wire import server_config
 
-    _log_as_json()
+    log_as_json()
     guard_memory()
     settings = load_gateway_settings(config)
     process = GatewayProcess(settings)

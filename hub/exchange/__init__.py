@@ -4,7 +4,10 @@
 from hub.exchange.archive import Archive
 from hub.exchange.auditing import HubAudit
 from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService, WithdrawalService
+from hub.exchange.deadletter_routes import dead_letter_routes
+from hub.exchange.deadletters import DeadLetters, Preview, Replayed
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
+from hub.exchange.delivery_routes import delivery_routes
 from hub.exchange.held import HeldMessages
 from hub.exchange.interruptions import Interruptions
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
@@ -31,6 +34,7 @@ __all__ = [
     "Archive",
     "Belief",
     "Courier",
+    "DeadLetters",
     "DeliveryWorker",
     "ExchangeRecord",
     "ExchangeState",
@@ -44,17 +48,21 @@ __all__ = [
     "OwnCourier",
     "OwnService",
     "Pipeline",
+    "Preview",
     "Reading",
     "Readings",
     "Recorder",
     "RegistrationService",
     "Reindexed",
     "Reindexer",
+    "Replayed",
     "RevocationAnswers",
     "Search",
     "SearchKeys",
     "What",
     "WithdrawalService",
+    "dead_letter_routes",
+    "delivery_routes",
     "exchange_routes",
     "forget_keys",
     "readings_routes",

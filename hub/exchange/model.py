@@ -101,16 +101,28 @@ class Delivered(Accepted):
 
 @dataclass(frozen=True, kw_only=True)
 class Answered(Delivered):
-    """The answer is an envelope whose structure, digests and signature hold."""
+    """The answer is an envelope whose structure, digests and signature hold.
+
+    Attributes:
+        expected_by: UTC; when it is a receipt that promises an answer.
+    """
 
     answer: Envelope
     answer_signature: Signature
     answer_keys: tuple[BusinessKey, ...] = ()
+    expected_by: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Concluded(Answered):
     """The answer is believed, bound, valid and logged; the final receipt says so."""
+
+    receipt: Envelope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deferred(Answered):
+    """The recipient has it and has promised its answer; the receipt says so."""
 
     receipt: Envelope
 

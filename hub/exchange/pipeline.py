@@ -20,7 +20,17 @@ import structlog
 
 from hub.clock import day_in_china
 from hub.contracts import Pattern, Side
-from hub.envelope import Kind, Limits, open_envelope, read_fault, require_binding, verify_signature
+from hub.envelope import (
+    Kind,
+    Limits,
+    ReceiptStatus,
+    open_envelope,
+    read_fault,
+    read_receipt,
+    refer_to,
+    require_binding,
+    verify_signature,
+)
 from hub.errors import EnvelopeError, ExchangeError, HubError, RegistryError, TrustError
 from hub.exchange.model import (
     Accepted,
@@ -270,7 +280,7 @@ class Pipeline:
             signature = verify_signature(answer, self.validator.algorithms(Use.ENVELOPE))
         except EnvelopeError as error:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
-        if answer.header.kind not in {Kind.RESPONSE, Kind.FAULT}:
+        if answer.header.kind not in _answers_of(stage):
             raise ExchangeError("exchange.answer_unreadable", f"a {answer.header.kind} is no answer")
         return advance(stage, Answered, answer=answer, answer_signature=signature)
 
@@ -287,6 +297,8 @@ class Pipeline:
     def bind_answer(self, stage: Answered) -> Answered:
         """Hold the answer to this very request; a fault from the department ends the exchange here."""
         require_binding(stage.answer, stage.request)
+        if stage.answer.header.kind is Kind.RECEIPT:
+            return replace(stage, expected_by=_promised(stage))
         if stage.answer.header.kind is not Kind.FAULT:
             return stage
         try:
@@ -296,7 +308,9 @@ class Pipeline:
         raise fault.to_error()
 
     async def check_answer(self, stage: Answered) -> Answered:
-        """Hold the answer to its contract; of what is encrypted, only the form can be."""
+        """Hold the answer to its contract; of what is encrypted only the form, and of a receipt nothing."""
+        if stage.answer.header.kind is Kind.RECEIPT:
+            return stage
         if stage.contract.is_end_to_end:
             answer, at = stage.answer, self.clock.now()
             await asyncio.to_thread(require_secret_answer, answer, stage.contract, self.registry, at)
@@ -327,6 +341,30 @@ class Pipeline:
             # It may have been registered a moment ago, through another process.
             await asyncio.to_thread(self.registry.refresh)
             self.registry.require_recognised(certificate, member, Use.ENVELOPE, at)
+
+
+def _answers_of(stage: Delivered) -> frozenset[Kind]:
+    """Return what a recipient may answer with: who waits for an answer gets one, and no promise."""
+    if stage.delivery is None:
+        return frozenset({Kind.RESPONSE, Kind.FAULT})
+    if stage.contract.pattern is Pattern.REQUEST:
+        return frozenset({Kind.RESPONSE, Kind.FAULT, Kind.RECEIPT})
+    return frozenset({Kind.RECEIPT, Kind.FAULT})
+
+
+def _promised(stage: Answered) -> datetime | None:
+    """Return for when a recipient's receipt promises an answer; None when it says that nothing follows."""
+    try:
+        receipt = read_receipt(stage.answer)
+    except EnvelopeError as error:
+        raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+    if receipt.message != refer_to(stage.request):
+        raise ExchangeError("exchange.answer_not_bound", "message")
+    if receipt.expected_by is not None:
+        return receipt.expected_by
+    if receipt.status is ReceiptStatus.PROCESSED and stage.contract.pattern is not Pattern.REQUEST:
+        return None
+    raise ExchangeError("exchange.answer_unreadable", f"a receipt that says {receipt.status}, and no more")
 
 
 def _media_types(header: Header) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -27,7 +28,7 @@ from hub.envelope import (
     write_fault,
     write_receipt,
 )
-from hub.errors import HubError, ReportedFaultError, VaultError
+from hub.errors import ExchangeError, HubError, ReportedFaultError, VaultError
 from hub.exchange import store
 from hub.exchange.model import (
     Accepted,
@@ -35,6 +36,7 @@ from hub.exchange.model import (
     Arrived,
     Checked,
     Concluded,
+    Deferred,
     ExchangeState,
     Identified,
     Opened,
@@ -137,8 +139,10 @@ class Recorder:
         receipt = self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, self.clock.now())
         return advance(stage, Accepted, accepted_receipt=receipt)
 
-    async def conclude(self, stage: Answered) -> Concluded:
-        """Log the answer, keep it, and sign the final receipt."""
+    async def conclude(self, stage: Answered) -> Concluded | Deferred:
+        """Log the answer, keep it, and sign the final receipt; one that is only promised is waited for."""
+        if stage.expected_by is not None:
+            return await self._defer(stage, stage.expected_by)
         keys = self._search_keys(stage.answer_keys)
 
         def work(connection: Connection) -> Envelope:
@@ -158,6 +162,29 @@ class Recorder:
 
         return advance(stage, Concluded, receipt=await self.writer.run_async(work))
 
+    async def _defer(self, stage: Answered, expected_by: datetime) -> Deferred:
+        delivery = _delivery_in(stage)
+
+        def work(connection: Connection) -> Envelope:
+            now = self.clock.now()
+            position = self._append(connection, EntryEvent.DELIVERED, stage.answer, now)
+            receipt = self._receipt(
+                stage.request,
+                ReceiptStatus.DELIVERED,
+                position,
+                now,
+                answer=stage.answer,
+                expected_by=max(expected_by, now),
+            )
+            self._keep(connection, stage, stage.answer, receipt)
+            store.note(connection, stage.request.header.id, ExchangeState.DEFERRED, receipt)
+            # Who promises what has passed must not be asked again and again without a pause.
+            soonest = now + timedelta(seconds=stage.service.delivery.first_pause_seconds)
+            self.outbox.defer(connection, delivery, at=now, expected_by=max(expected_by, soonest))
+            return receipt
+
+        return advance(stage, Deferred, receipt=await self.writer.run_async(work))
+
     async def give_up(self, delivery: Delivery, stage: Arrived, error: HubError, *, is_dead: bool) -> None:
         """Log that a message of the outbox came to nothing, and sign the final receipt that says why.
 
@@ -176,6 +203,31 @@ class Recorder:
                 self._end_unread(connection, delivery, error, now)
 
         await self.writer.run_async(work)
+
+    def replay(self, letter: Delivery, request: Envelope, *, retention: str | None, by: str) -> None:
+        """Log that a dead letter is delivered once more, and put it into the outbox; not on an event loop.
+
+        Args:
+            letter: which.
+            request: its container.
+            retention: how long its contract says it is kept.
+            by: the account that asks.
+
+        Raises:
+            ExchangeError: `not_dead`: it was replayed, closed or sent again meanwhile.
+        """
+
+        def work(connection: Connection) -> None:
+            now = self.clock.now()
+            position = self._append(connection, EntryEvent.REPLAYED, request, now)
+            receipt = self._receipt(request, ReceiptStatus.ACCEPTED, position, now)
+            self.vault.keep(connection, receipt, retention=retention)
+            self.records.take(connection, receipt)
+            is_dead = self.outbox.replay(connection, letter, by=by, position=position)
+            if not is_dead or not store.reopen(connection, letter.message_id, receipt):
+                raise ExchangeError("exchange.not_dead", str(letter.number))
+
+        self.writer.run(work)
 
     def _end_unread(self, connection: Connection, delivery: Delivery, error: HubError, now: datetime) -> None:
         """End a message whose bytes are gone: no receipt can be bound to what nobody can read."""
@@ -415,6 +467,7 @@ class Recorder:
         *,
         answer: Envelope | None = None,
         code: str | None = None,
+        expected_by: datetime | None = None,
     ) -> Envelope:
         receipt = Receipt(
             status=status,
@@ -425,6 +478,7 @@ class Recorder:
             ),
             answer=refer_to(answer) if answer is not None else None,
             code=code,
+            expected_by=expected_by,
         )
         return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=self.party, now=now)
 

@@ -85,6 +85,7 @@ class Delivery(NewDelivery):
         claimed_by: the worker's serving number while it is claimed.
         code: why the last attempt failed, or why it ended so.
         detail: the facts of it.
+        replayed_by: who had it delivered once more last.
         closed_by: who closed the dead letter, and `closed_reason` why.
     """
 
@@ -103,6 +104,7 @@ class Delivery(NewDelivery):
     detail: str | None
     answer_sha256: str | None
     receipt_sha256: str | None
+    replayed_by: str | None
     closed_by: str | None
     closed_reason: str | None
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Lane,
         NewDelivery,
     )
+    from hub.tlog import LogPosition
 
 _logger = structlog.get_logger(__name__)
 
@@ -313,11 +314,9 @@ class Outbox:
         with self._engine.connect() as connection:
             return store.count(connection, wanted)
 
-    def replay(self, connection: Connection, delivery: Delivery, *, log_index: int, log_leaf: str) -> bool:
+    def replay(self, connection: Connection, delivery: Delivery, *, by: str, position: LogPosition) -> bool:
         """Let a dead letter wait again, due at once; False when it is none any more."""
-        return store.replay(
-            connection, delivery, now=self._clock.now(), log_index=log_index, log_leaf=log_leaf
-        )
+        return store.replay(connection, delivery, now=self._clock.now(), by=by, position=position)
 
     def close(self, connection: Connection, number: DeliveryNumber, *, by: str, reason: str) -> bool:
         """Leave a dead letter as it is, for good and with a reason; False when it is none."""

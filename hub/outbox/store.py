@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
     from hub.database import ServingNumber
     from hub.identifiers import MessageId
+    from hub.tlog import LogPosition
 
 deliveries = Table(
     "deliveries",
@@ -88,6 +89,7 @@ deliveries = Table(
     Column("detail", Text),
     Column("answer_sha256", String(64)),
     Column("receipt_sha256", String(64)),
+    Column("replayed_by", String(100)),
     Column("closed_by", String(100)),
     Column("closed_reason", Text),
     Index("deliveries_by_message", "message_id", "recipient", unique=True),
@@ -326,7 +328,7 @@ def add_attempt(connection: Connection, attempt: Attempt) -> None:
 
 
 def replay(
-    connection: Connection, delivery: Delivery, *, now: datetime, log_index: int, log_leaf: str
+    connection: Connection, delivery: Delivery, *, now: datetime, by: str, position: LogPosition
 ) -> bool:
     """Let a dead letter wait again, with a new series of attempts; False when it is none any more."""
     result = connection.execute(
@@ -337,8 +339,9 @@ def replay(
             due_at=format_instant(now),
             tries=0,
             replays=deliveries.c.replays + 1,
-            log_index=log_index,
-            log_leaf=log_leaf,
+            replayed_by=by,
+            log_index=position.index,
+            log_leaf=position.leaf_hash.hex(),
             **_UNENDED,
         )
     )

@@ -149,6 +149,30 @@ for kind in ("member", "subsystem", "service", "access-right", "subscription"):
         ("DELETE", each, f"/api/v1/{kind}s/nothing", None, ADMINISTRATOR),
     ]
 
+OPERATOR = {Role.OPERATOR}
+WATCHERS = {Role.OPERATOR, Role.AUDITOR}
+PAUSE = "/api/v1/services/{service_id:path}/pause"
+A_PAUSE = "/api/v1/services/nothing/pause"
+MAINTENANCE = {"reason": "test", "until": "2036-01-01T00:00:00.000Z"}
+LETTERS = "/api/v1/dead-letters"
+DOORS += [
+    ("GET", LETTERS, LETTERS, None, WATCHERS),
+    ("POST", f"{LETTERS}/preview", f"{LETTERS}/preview", {"numbers": [4711]}, WATCHERS),
+    ("POST", f"{LETTERS}/replay", f"{LETTERS}/replay", {"numbers": [4711]}, OPERATOR),
+    ("POST", f"{LETTERS}/close", f"{LETTERS}/close", {"numbers": [4711], "reason": "test"}, OPERATOR),
+    (
+        "GET",
+        "/api/v1/messages/{message_id}/deliveries",
+        f"/api/v1/messages/{ID}/deliveries",
+        None,
+        ANYBODY,
+    ),
+    ("GET", "/api/v1/pauses", "/api/v1/pauses", None, WATCHERS | ADMINISTRATOR),
+    ("GET", PAUSE, A_PAUSE, None, WATCHERS | ADMINISTRATOR),
+    ("PUT", PAUSE, A_PAUSE, MAINTENANCE, OPERATOR),
+    ("DELETE", PAUSE, A_PAUSE, None, OPERATOR),
+]
+
 CERTIFICATE = "/api/v1/certificates/{fingerprint}"
 A_CERTIFICATE = f"/api/v1/certificates/{'0' * 64}"
 DOORS += [

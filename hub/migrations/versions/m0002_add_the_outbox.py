@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("answer_sha256", sa.String(length=64), nullable=True),
         sa.Column("receipt_sha256", sa.String(length=64), nullable=True),
+        sa.Column("replayed_by", sa.String(length=100), nullable=True),
         sa.Column("closed_by", sa.String(length=100), nullable=True),
         sa.Column("closed_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("number"),

@@ -12,7 +12,19 @@ import pytest
 from hub.app import build_hub
 from hub.clock import SystemClock
 from hub.demo.preparation import FUND, DemoFolder, prepare
-from hub.envelope import Fault, Kind, Party, Payload, reply_to, seal_envelope, write_fault
+from hub.envelope import (
+    Fault,
+    Kind,
+    Party,
+    Payload,
+    Receipt,
+    ReceiptStatus,
+    refer_to,
+    reply_to,
+    seal_envelope,
+    write_fault,
+    write_receipt,
+)
 from hub.errors import Culprit, Language
 from hub.identifiers import new_message_id
 from hub.registry import load_registry_file
@@ -24,6 +36,7 @@ from tests.pki import PASSPHRASE, ServedPki
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from hub.app import Hub
@@ -43,11 +56,14 @@ class Courier:
         self.pause_seconds = 0.0
         self.is_holding = False
         self.fault: tuple[Culprit, bool] | None = None
+        self.expected_by: datetime | None = None
+        self.receipts: list[Envelope] = []
 
     async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
         assert receipt.header.in_reply_to == request.as_in_reply_to()
         assert service.id == LABOUR_ECHO
         self.delivered.append(request)
+        self.receipts.append(receipt)
         await asyncio.sleep(self.pause_seconds)
         while self.is_holding:  # noqa: ASYNC110 - it is let go from another thread
             await asyncio.sleep(0.01)
@@ -55,8 +71,20 @@ class Courier:
             raise self.failure
         if self.fault is not None:
             return self._fault(request, *self.fault).raw
+        if self.expected_by is not None:
+            return self._promise(request, self.expected_by).raw
+        return self.response(request).raw
+
+    def response(self, request: Envelope) -> Envelope:
         payload = Payload("response.json", "application/json", request.payloads["request.json"])
-        return reply_to(request, Kind.RESPONSE, (payload,), party=self.party, now=SystemClock().now()).raw
+        return reply_to(request, Kind.RESPONSE, (payload,), party=self.party, now=SystemClock().now())
+
+    def _promise(self, request: Envelope, expected_by: datetime) -> Envelope:
+        now = SystemClock().now()
+        receipt = Receipt(
+            status=ReceiptStatus.DELIVERED, at=now, message=refer_to(request), expected_by=expected_by
+        )
+        return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=self.party, now=now)
 
     def _fault(self, request: Envelope, culprit: Culprit, is_retryable: bool) -> Envelope:  # noqa: FBT001 - as read
         fault = Fault(

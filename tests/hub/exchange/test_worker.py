@@ -22,8 +22,8 @@ from hub.exchange import ExchangeState
 from hub.outbox import DeadLetterSearch, DeliveryState
 from hub.registry import AccessRight, DeliveryPolicy, Service
 from hub.tlog import EntryEvent
-from tests.hub.exchange.conftest import sent
-from tests.journeys.departments import LABOUR_ECHO
+from tests.hub.exchange.conftest import sent, signed
+from tests.journeys.departments import ECHO, LABOUR_ECHO
 
 if TYPE_CHECKING:
     from hub.app import Hub
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hub.exchange import Outcome
     from hub.outbox import Delivery
     from tests.hub.exchange.conftest import Courier
+    from tests.pki import ServedPki
 
 UNREACHABLE = ExchangeError("exchange.undeliverable", "the test says so")
 
@@ -214,3 +215,162 @@ def test_a_right_that_was_withdrawn_meanwhile_is_withdrawn(
     assert courier.delivered == []
     assert state(hub, request_) == (ExchangeState.REFUSED, "access.service_not_granted")
     assert delivery(hub, request_).state is DeliveryState.DEAD
+
+
+def test_every_attempt_comes_with_a_fresh_receipt_for_the_same_place_in_the_log(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    courier.failure = UNREACHABLE
+    taken(hub, request_)
+    finish(hub)
+    receipts = [read_receipt(each) for each in courier.receipts]
+    assert len({each.header.id for each in courier.receipts}) == len(receipts) == 3
+    assert {each.status for each in receipts} == {ReceiptStatus.ACCEPTED}
+    assert {each.log.index for each in receipts if each.log} == {
+        hub.log.entries_of(request_.header.id)[0].position.index
+    }
+
+
+def test_a_promised_answer_is_asked_for_when_it_was_promised(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    promised = SystemClock().now() + timedelta(seconds=1)
+    courier.expected_by = promised
+    taken(hub, request_)
+    worked(hub)
+    assert state(hub, request_) == (ExchangeState.DEFERRED, None)
+    waiting = delivery(hub, request_)
+    assert (waiting.state, waiting.due_at) == (DeliveryState.DEFERRED, promised)
+    outcome = taken(hub, request_)
+    receipt = read_receipt(open_envelope(outcome.container))
+    assert (outcome.code, receipt.status, receipt.expected_by) == (None, ReceiptStatus.DELIVERED, promised)
+    courier.expected_by = None
+    assert worked(hub) == 0
+    while SystemClock().now() < promised:
+        asyncio.run(asyncio.sleep(0.05))
+    assert worked(hub) == 1
+    assert state(hub, request_) == (ExchangeState.PROCESSED, None)
+    assert events(hub, request_)[0] is EntryEvent.ACCEPTED
+
+
+def test_who_promises_what_has_passed_is_not_asked_without_a_pause(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    by_policy(hub, first_pause_seconds=60, tries=3)
+    courier.expected_by = SystemClock().now() + timedelta(milliseconds=200)
+    taken(hub, request_)
+    worked(hub)
+    courier.expected_by = SystemClock().now() + timedelta(milliseconds=1)
+    assert delivery(hub, request_).due_at > SystemClock().now() + timedelta(seconds=30)
+
+
+def test_a_promise_is_no_answer_for_a_sender_that_waits(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    courier.expected_by = SystemClock().now() + timedelta(minutes=1)
+    [outcome] = sent(hub.pipeline, request_)
+    assert outcome.code == "exchange.answer_unreadable"
+
+
+def test_what_is_ordered_waits_for_what_came_before_it_in_its_conversation(
+    courier: Courier, pki: ServedPki, ordered: Hub
+) -> None:
+    first = signed(pki)
+    second, third = (signed(pki, conversation=first.header.conversation) for _ in range(2))
+    elsewhere = signed(pki)
+    courier.failure = UNREACHABLE
+    for each in (first, second, third):
+        taken(ordered, each)
+    assert worked(ordered) == 1
+    courier.failure = None
+    taken(ordered, elsewhere)
+    finish(ordered)
+    order = [each.header.id for each in courier.delivered]
+    assert elsewhere.header.id in order
+    order.remove(elsewhere.header.id)
+    assert order == [first.header.id, first.header.id, second.header.id, third.header.id]
+
+
+def test_a_dead_letter_holds_up_what_is_behind_it_until_it_is_closed(
+    courier: Courier, pki: ServedPki, ordered: Hub
+) -> None:
+    first = signed(pki)
+    second = signed(pki, conversation=first.header.conversation)
+    courier.fault = (Culprit.RECIPIENT, False)
+    taken(ordered, first)
+    taken(ordered, second)
+    assert worked(ordered) == 1
+    courier.fault = None
+    assert worked(ordered) == 0
+    dead = delivery(ordered, first)
+    assert dead.state is DeliveryState.DEAD
+    ordered.dead_letters.close([dead.number], by="tests", reason="test")
+    assert worked(ordered) == 1
+    assert state(ordered, second) == (ExchangeState.PROCESSED, None)
+
+
+@pytest.fixture
+def ordered(hub: Hub) -> Hub:
+    """The hub, with an echo whose messages are delivered in order."""
+    contracts = hub.pipeline.contracts
+    assert isinstance(contracts, dict)
+    contracts[ECHO] = replace(contracts[ECHO], is_ordered=True)
+    return hub
+
+
+def test_a_service_that_fails_again_and_again_is_left_alone(
+    hub: Hub, courier: Courier, pki: ServedPki
+) -> None:
+    by_policy(hub, first_pause_seconds=0.01, longest_pause_seconds=0.01, breaker_failures=2, tries=100)
+    courier.failure = UNREACHABLE
+    requests = [signed(pki) for _ in range(4)]
+    for each in requests:
+        taken(hub, each)
+    for _ in range(5):
+        worked(hub)
+    assert len(courier.delivered) == 4, "what began together, and nothing after it"
+    assert all(delivery(hub, each).state is DeliveryState.WAITING for each in requests)
+
+
+def test_no_more_are_delivered_at_a_time_than_the_policy_says(hub: Hub, pki: ServedPki) -> None:
+    by_policy(hub, concurrency=2)
+    for _ in range(5):
+        taken(hub, signed(pki))
+    assert [worked(hub) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_while_a_service_is_maintained_messages_wait_and_who_would_wait_is_told(
+    hub: Hub, request_: Envelope, pki: ServedPki
+) -> None:
+    until = SystemClock().now() + timedelta(hours=1)
+    hub.pauses.pause(LABOUR_ECHO, by="tests", reason="new disks", until=until)
+    taken(hub, request_)
+    assert worked(hub) == 0
+    [outcome] = sent(hub.pipeline, signed(pki))
+    assert outcome.code == "exchange.service_paused"
+    fault = read_fault(open_envelope(outcome.container))
+    assert fault.is_retryable
+    assert fault.detail.startswith("until ")
+    hub.pauses.resume(LABOUR_ECHO, by="tests")
+    assert worked(hub) == 1
+    assert state(hub, request_) == (ExchangeState.PROCESSED, None)
+
+
+def test_a_worker_that_is_stopped_gives_back_what_it_was_at(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    courier.is_holding = True
+    taken(hub, request_)
+
+    async def work() -> None:
+        running = asyncio.create_task(hub.worker.run())
+        while not courier.delivered:  # noqa: ASYNC110 - the courier is no event of asyncio
+            await asyncio.sleep(0.01)
+        hub.worker.stop()
+        await running
+
+    asyncio.run(work())
+    waiting = delivery(hub, request_)
+    assert (waiting.state, waiting.tries, waiting.attempts) == (DeliveryState.WAITING, 0, 1)
+    [attempt] = hub.outbox.attempts_of(waiting.number)
+    assert (attempt.code, attempt.detail) == ("exchange.internal", "the worker was stopped")
