@@ -7,10 +7,10 @@ from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService,
 from hub.exchange.deadletter_routes import dead_letter_routes
 from hub.exchange.deadletters import DeadLetters, Preview, Replayed
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
-from hub.exchange.delivery_routes import delivery_routes
 from hub.exchange.held import HeldMessages
 from hub.exchange.interruptions import Interruptions
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
+from hub.exchange.outbox_routes import delivery_routes
 from hub.exchange.own import OwnCourier, OwnService
 from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
