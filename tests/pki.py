@@ -12,8 +12,10 @@ import pytest
 
 from adapters.simulators.pki import DevelopmentPki, make_development_pki, serve
 from hub.custody import load_signing_key
+from hub.wire import TlsMaterial, client_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -34,6 +36,13 @@ class ServedPki(DevelopmentPki):
     def signer(self, label: str) -> SigningKey:
         """Open the key of a label, such as `labour-sign`."""
         return load_signing_key(self.key(label), self.chain(label), self.passphrase)
+
+    def tls_of(self, label: str | None) -> ssl.SSLContext:
+        """Return a client's context that shows a label's certificate, or none; it trusts the root."""
+        material = None
+        if label is not None:
+            material = TlsMaterial(self.chain(label), self.key(label), self.passphrase.decode)
+        return client_context(self.certificates("root"), material)
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from hub.envelope import CONTAINER_MEDIA_TYPE, Limits
+from hub.envelope import CONTAINER_MEDIA_TYPE, Kind, Limits
 from hub.errors import ExchangeError
 from hub.identifiers import member_of, subsystem_of
 from hub.wire import JudgingConnector, expecting, leaves_in_plain
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hub.custody import Connections
     from hub.envelope import Envelope
+    from hub.identifiers import MemberId
     from hub.registry import Service
 
 RECEIPT_HEADER = "Heliograph-Receipt"
@@ -65,7 +66,7 @@ class HttpCourier:
         timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
         tls = self._tls_to(service.gateway_url)
         try:
-            with expecting(member_of(subsystem_of(service.id))):
+            with expecting(_answerer(request, receipt, service)):
                 async with self._open_session().post(
                     service.gateway_url,
                     data=request.raw,
@@ -122,3 +123,10 @@ class HttpCourier:
             if len(body) > self._limits.container_bytes:
                 raise ExchangeError("exchange.answer_unreadable", "larger than allowed")
         return bytes(body)
+
+
+def _answerer(request: Envelope, receipt: Envelope, service: Service) -> MemberId:
+    """Return whose gateway takes a message: who offers the service, and of an event the subscriber."""
+    if request.header.kind is Kind.EVENT:
+        return member_of(receipt.header.recipient)
+    return member_of(subsystem_of(service.id))

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from hub.wire import server_config
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from starlette.types import ASGIApp
@@ -19,10 +22,10 @@ _START_SECONDS = 20.0
 
 
 @contextmanager
-def serving(app: ASGIApp, port: int) -> Iterator[str]:
-    """Serve an application as long as the block lasts; yields its address."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="critical", access_log=False, timeout_graceful_shutdown=1
+def serving(app: ASGIApp, port: int, *, tls: Callable[[], ssl.SSLContext] | None = None) -> Iterator[str]:
+    """Serve an application, as the commands do, as long as the block lasts; yields its address."""
+    config = server_config(
+        app, host="127.0.0.1", port=port, tls=tls, last_answers_seconds=1, log_level="critical"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name=f"server-{port}")
@@ -33,7 +36,7 @@ def serving(app: ASGIApp, port: int) -> Iterator[str]:
             assert thread.is_alive(), "the server did not start"
             assert time.monotonic() < deadline, "the server did not start in time"
             time.sleep(0.01)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         thread.join(20)

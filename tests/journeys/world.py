@@ -192,15 +192,17 @@ def running_world(
     change: Callable[[Hub], Hub] = lambda hub: hub,
     *,
     environment: Mapping[str, str] = MappingProxyType({}),
+    tls: bool = False,
     **settings: str,
 ) -> Iterator[World]:
     """Run a hub with its own database and two echoing departments.
 
-    `change` may exchange parts of the hub; `settings` are its further ones; the `environment` wins.
+    `change` may exchange parts of the hub; `settings` are its further ones; the `environment` wins. With
+    `tls` the hub speaks it, and `World.http` shows the federation's certificate.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passphrase").write_bytes(PASSPHRASE)
-    prepared = prepare(DemoFolder(folder), pki)
+    prepared = prepare(DemoFolder(folder), pki, tls=tls)
     _publish_all_contracts(prepared)
     with prepared.folder.hub_config.open("a", encoding="utf-8") as config:
         config.writelines(f"{name}: {value}\n" for name, value in settings.items())
@@ -211,7 +213,8 @@ def running_world(
     with ExitStack() as stack:
         address = stack.enter_context(serving(departments.app(), free_port()))
         hub.start()
-        url = stack.enter_context(serving(build_app(hub), prepared.ports.hub))
+        server = None if hub.connections is None else hub.connections.server
+        url = stack.enter_context(serving(build_app(hub), prepared.ports.hub, tls=server))
         register_echo(hub, address)
         yield World(
             pki=pki,
@@ -220,7 +223,7 @@ def running_world(
             url=url,
             departments=departments,
             validator=Validator(pki.approved(), OnlineRevocation()),
-            http=stack.enter_context(httpx2.Client(timeout=30)),
+            http=stack.enter_context(httpx2.Client(timeout=30, verify=pki.tls_of("federation-tls"))),
         )
 
 
