@@ -483,6 +483,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 policies=policies,
                 bundles=bundles,
                 readings=readings,
+                outbox=outbox,
+                pauses=pauses,
                 session_limits=_session_limits(settings),
                 portal_url=settings.portal_url,
             )

@@ -314,6 +314,11 @@ class Outbox:
         with self._engine.connect() as connection:
             return store.count(connection, wanted)
 
+    def codes(self, state: DeliveryState) -> tuple[str, ...]:
+        """Return the codes there are among the dead, or the closed letters; by name."""
+        with self._engine.connect() as connection:
+            return store.codes(connection, state)
+
     def replay(self, connection: Connection, delivery: Delivery, *, by: str, position: LogPosition) -> bool:
         """Let a dead letter wait again, due at once; False when it is none any more."""
         return store.replay(connection, delivery, now=self._clock.now(), by=by, position=position)

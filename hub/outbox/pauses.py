@@ -7,9 +7,9 @@ Pauses are few and asked for with every message, so they are kept in memory and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, select, text, update
+from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, or_, select, text, update
 
 from hub.clock import format_instant, parse_instant
 from hub.database import NUMBER, metadata
@@ -19,7 +19,7 @@ from hub.identifiers import ServiceId
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Row
 
     from hub.clock import Clock
     from hub.database import Writer
@@ -57,6 +57,8 @@ class Pause:
     Attributes:
         by: who asked for it.
         until: UTC; it ends then by itself.
+        ended_at: UTC; when somebody ended it, or None.
+        ended_by: who did.
     """
 
     service: ServiceId
@@ -64,6 +66,8 @@ class Pause:
     reason: str
     since: datetime
     until: datetime
+    ended_at: datetime | None = None
+    ended_by: str | None = None
 
 
 class Pauses:
@@ -79,21 +83,20 @@ class Pauses:
         """Take over what other processes entered."""
         with self._engine.connect() as connection:
             rows = connection.execute(_CURRENT).all()
-        self._known = {
-            ServiceId(row.service): Pause(
-                service=ServiceId(row.service),
-                by=row.by,
-                reason=row.reason,
-                since=parse_instant(row.since),
-                until=parse_instant(row.until),
-            )
-            for row in rows
-        }
+        self._known = {ServiceId(row.service): _pause(row) for row in rows}
 
     def current(self) -> tuple[Pause, ...]:
         """Return the pauses that last, by service."""
         now = self._clock.now()
         return tuple(each for _, each in sorted(self._known.items()) if now < each.until)
+
+    def past(self, most: int = 20) -> tuple[Pause, ...]:
+        """Return the latest pauses that are over, the latest first."""
+        now = format_instant(self._clock.now())
+        is_over = or_(service_pauses.c.ended_at.is_not(None), service_pauses.c.until <= now)
+        query = select(service_pauses).where(is_over).order_by(service_pauses.c.number.desc()).limit(most)
+        with self._engine.connect() as connection:
+            return tuple(map(_pause, connection.execute(query)))
 
     def find(self, service: ServiceId) -> Pause | None:
         """Return the pause of a service while it lasts."""
@@ -155,4 +158,16 @@ def _end(connection: Connection, service: ServiceId, by: str, now: datetime) -> 
         update(service_pauses)
         .where(service_pauses.c.service == service, _LASTS)
         .values(ended_at=format_instant(now), ended_by=by)
+    )
+
+
+def _pause(row: Row[tuple[Any, ...]]) -> Pause:
+    return Pause(
+        service=ServiceId(row.service),
+        by=row.by,
+        reason=row.reason,
+        since=parse_instant(row.since),
+        until=parse_instant(row.until),
+        ended_at=parse_instant(row.ended_at) if row.ended_at else None,
+        ended_by=row.ended_by,
     )

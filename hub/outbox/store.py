@@ -432,6 +432,12 @@ def search(connection: Connection, wanted: DeadLetterSearch) -> DeadLetterPage:
     return DeadLetterPage(page, page[-1].number if len(found) > wanted.most else None)
 
 
+def codes(connection: Connection, state: DeliveryState) -> tuple[str, ...]:
+    """Return the different codes of deliveries in a state."""
+    query = select(deliveries.c.code).where(deliveries.c.state == state.value).distinct()
+    return tuple(sorted(each for each in connection.execute(query).scalars() if each is not None))
+
+
 def count(connection: Connection, wanted: DeadLetterSearch) -> int:
     """Count all dead letters a search finds, whatever its page."""
     whole = replace(wanted, cursor=None)

@@ -19,8 +19,9 @@ from hub.portal.attempts import SignInAttempts
 from hub.portal.checking import ContainerCheck
 from hub.portal.log_page import LogPage
 from hub.portal.logproof import LogProver
+from hub.portal.maintenance_pages import MaintenancePages
 from hub.portal.pages import Page, Site
-from hub.portal.path_pages import NoDeliveries, PathPages
+from hub.portal.path_pages import PathPages
 from hub.portal.protection import Protected
 from hub.portal.searching import SearchPages
 from hub.portal.sessions import Sessions
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from hub.database import Writer
     from hub.exchange import Archive, Readings, RevocationAnswers
     from hub.messagelog import CheckpointStamps, LogHealth, MessageLog, PublishedLog
+    from hub.outbox import Outbox, Pauses
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
     from hub.trust import TrustLists, Use, UsePolicy
@@ -76,6 +78,8 @@ class PortalParts:
     policies: Mapping[Use, UsePolicy]
     bundles: EvidenceBundles
     readings: Readings
+    outbox: Outbox
+    pauses: Pauses
     session_limits: SessionLimits
     portal_url: str | None = None
 
@@ -106,15 +110,7 @@ class Portal:
                 readings=parts.readings,
                 clock=parts.clock,
             ).pages(),
-            *PathPages(
-                archive=parts.archive,
-                log=parts.log,
-                deliveries=NoDeliveries(),
-                registry=parts.registry,
-                readings=parts.readings,
-                clock=parts.clock,
-            ).pages(),
-            *AlarmPages(alarms=parts.alarms).pages(),
+            *self._console(parts),
             *LogPage(health=parts.health, alarms=parts.alarms).pages(),
         )
         pages = Starlette(
@@ -127,6 +123,23 @@ class Portal:
     def close(self) -> None:
         """Stop what runs behind the pages."""
         self._verifications.close()
+
+    @staticmethod
+    def _console(parts: PortalParts) -> tuple[Page, ...]:
+        return (
+            *PathPages(
+                archive=parts.archive,
+                log=parts.log,
+                deliveries=parts.outbox,
+                registry=parts.registry,
+                readings=parts.readings,
+                clock=parts.clock,
+            ).pages(),
+            *MaintenancePages(
+                pauses=parts.pauses, outbox=parts.outbox, registry=parts.registry, clock=parts.clock
+            ).pages(),
+            *AlarmPages(alarms=parts.alarms).pages(),
+        )
 
     def _storyteller(self, parts: PortalParts) -> Storyteller:
         return Storyteller(

@@ -15,7 +15,7 @@ from hub.identifiers import ServiceId, SubsystemId, is_service_id, is_subsystem_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LONGEST = 200
+LONGEST = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,8 @@ class Filters:
             "recipient": not self.recipient or is_subsystem_id(self.recipient),
             "service": not self.service or is_service_id(self.service),
             "state": not self.state or self.state in set(ExchangeState),
-            "first_day": not self.first_day or _day(self.first_day) is not None,
-            "last_day": not self.last_day or _day(self.last_day) is not None,
+            "first_day": not self.first_day or day_of(self.first_day) is not None,
+            "last_day": not self.last_day or day_of(self.last_day) is not None,
         }
         wrong = [name for name, right in is_right.items() if not right]
         if not wrong and self.first_day and self.last_day and self.first_day > self.last_day:
@@ -60,7 +60,7 @@ class Filters:
     def of(cls, query: Mapping[str, str]) -> Filters:
         """Read them from an address; what else stands there is none of ours."""
         names = [each.name for each in fields(cls) if each.init]
-        return cls(**{name: query[name][:_LONGEST] for name in names if name in query})
+        return cls(**{name: query[name][:LONGEST] for name in names if name in query})
 
     @property
     def is_narrowing(self) -> bool:
@@ -73,14 +73,14 @@ class Filters:
         Raises:
             ExchangeError: `exchange.search_invalid`: the cursor is none.
         """
-        first, last = _day(self.first_day), _day(self.last_day)
+        first, last = day_of(self.first_day), day_of(self.last_day)
         return Search(
             sender=SubsystemId(self.sender) if self.sender else None,
             recipient=SubsystemId(self.recipient) if self.recipient else None,
             service=ServiceId(self.service) if self.service else None,
             state=ExchangeState(self.state) if self.state else None,
-            since=_midnight(first) if first else None,
-            until=_midnight(last + timedelta(days=1)) if last else None,
+            since=midnight_of(first) if first else None,
+            until=midnight_of(last + timedelta(days=1)) if last else None,
             cursor=self.cursor or None,
             most=most,
         )
@@ -92,7 +92,8 @@ class Filters:
         return f"/portal/messages?{urlencode(wanted)}"
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """Read a day as forms write it, YYYY-MM-DD; None when it is none."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -101,5 +102,6 @@ def _day(text: str) -> date | None:
     return day if len(text) == 10 and 2000 <= day.year < 9999 else None
 
 
-def _midnight(day: date) -> datetime:
+def midnight_of(day: date) -> datetime:
+    """Return when a day begins in China, UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=CHINA).astimezone(UTC)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HOME = "/portal/"
 SIGN_IN = "/portal/sign-in"
 _MOST_FORM_BYTES = 16 * 1024
-_MOST_FORM_FIELDS = 30
+_MOST_FORM_FIELDS = 100
 _MOST_PAGES_AT_ONCE = 8
 
 

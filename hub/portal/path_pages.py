@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hub.errors import error_kinds
 from hub.exchange import What
@@ -15,40 +15,13 @@ from hub.portal.paths import lane_of, steps_of
 from hub.portal.visitors import WATCHERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.responses import Response
 
     from hub.clock import Clock
     from hub.exchange import Archive, Readings
-    from hub.identifiers import MessageId
     from hub.messagelog import MessageLog
-    from hub.portal.ports import AttemptLike, DeliveryLike
+    from hub.outbox import Outbox
     from hub.registry import Registry
-
-
-class Deliveries(Protocol):
-    """What the outbox tells of a message."""
-
-    def of_message(self, message_id: MessageId) -> Sequence[DeliveryLike]:
-        """Return its deliveries, one for each recipient."""
-
-    def attempts_of(self, number: int) -> Sequence[AttemptLike]:
-        """Return the tries of a delivery, oldest first."""
-
-
-class NoDeliveries:
-    """An outbox that has nothing."""
-
-    def of_message(self, message_id: MessageId) -> Sequence[DeliveryLike]:
-        """Return none."""
-        del message_id
-        return ()
-
-    def attempts_of(self, number: int) -> Sequence[AttemptLike]:
-        """Return none."""
-        del number
-        return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +30,7 @@ class PathPages:
 
     archive: Archive
     log: MessageLog
-    deliveries: Deliveries
+    deliveries: Outbox
     registry: Registry
     readings: Readings
     clock: Clock

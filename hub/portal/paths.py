@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hub.exchange import ExchangeState
+from hub.outbox import DeliveryState
 from hub.tlog import EntryEvent
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from hub.exchange import ExchangeRecord
     from hub.identifiers import SubsystemId
-    from hub.portal.ports import AttemptLike, DeliveryLike
+    from hub.outbox import Attempt, Delivery
     from hub.tlog import Entry
 
 
@@ -54,11 +55,11 @@ _OF_EVENT = {
     EntryEvent.ERASED: StepKind.ERASED,
 }
 _OF_STATE = {
-    "waiting": StepKind.NEXT_TRY,
-    "claimed": StepKind.TRY_RUNS,
-    "deferred": StepKind.NEXT_TRY,
-    "dead": StepKind.DEAD,
-    "closed": StepKind.CLOSED,
+    DeliveryState.WAITING: StepKind.NEXT_TRY,
+    DeliveryState.CLAIMED: StepKind.TRY_RUNS,
+    DeliveryState.DEFERRED: StepKind.NEXT_TRY,
+    DeliveryState.DEAD: StepKind.DEAD,
+    DeliveryState.CLOSED: StepKind.CLOSED,
 }
 
 
@@ -108,7 +109,7 @@ class Lane:
             arrived.
     """
 
-    delivery: DeliveryLike
+    delivery: Delivery
     tries: tuple[Step, ...]
     end: Step | None
 
@@ -118,14 +119,14 @@ class Lane:
         return (*self.tries, *((self.end,) if self.end else ()))
 
 
-def lane_of(delivery: DeliveryLike, attempts: Sequence[AttemptLike], now: datetime) -> Lane:
+def lane_of(delivery: Delivery, attempts: Sequence[Attempt], now: datetime) -> Lane:
     """Return the way of one delivery."""
     tries: list[Step] = []
     for number, attempt in enumerate(attempts, start=1):
         before = tries[-1].until if tries else None
         tries.append(
             Step(
-                kind=_kind_of(attempt),
+                kind=StepKind.TRY_DONE if attempt.code is None else StepKind.TRY_FAILED,
                 at=attempt.started_at,
                 until=attempt.ended_at,
                 number=number,
@@ -162,19 +163,15 @@ def steps_of(
     return tuple(sorted(steps, key=lambda each: (each.is_to_come, each.at, rank.index(each.kind))))
 
 
-def _kind_of(attempt: AttemptLike) -> StepKind:
-    if attempt.code is not None:
-        return StepKind.TRY_FAILED
-    return StepKind.TRY_RUNS if attempt.ended_at is None else StepKind.TRY_DONE
-
-
-def _end_of(delivery: DeliveryLike, tries: Sequence[Step], now: datetime) -> Step | None:
+def _end_of(delivery: Delivery, tries: Sequence[Step], now: datetime) -> Step | None:
     kind = _OF_STATE.get(delivery.state)
     if kind is None:
         return None
     if kind is StepKind.TRY_RUNS:
-        runs = tries and tries[-1].kind is StepKind.TRY_RUNS
-        number = len(tries) + 1
-        return None if runs else Step(kind=kind, at=now, number=number, recipient=delivery.recipient)
+        # A try is written down when it has ended.
+        at = delivery.claimed_at or now
+        return Step(kind=kind, at=at, number=len(tries) + 1, recipient=delivery.recipient)
     at = delivery.due_at if kind is StepKind.NEXT_TRY else delivery.ended_at or now
-    return Step(kind=kind, at=at, code=delivery.code, recipient=delivery.recipient)
+    # What failed last is told by the try; only an end has a reason of its own.
+    code = None if kind is StepKind.NEXT_TRY else delivery.code
+    return Step(kind=kind, at=at, code=code, recipient=delivery.recipient)

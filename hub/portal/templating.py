@@ -27,7 +27,6 @@ _PATTERNS = {
 }
 _MILLISECONDS = ".SSS"
 _PERCENT = "0.#%"
-_MOST_UNITS = 2
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
@@ -66,6 +65,7 @@ def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
         "exact_instant": lambda at: _instant(at, language, _MILLISECONDS),
         "spoken": lambda at, pattern: _spoken(at, pattern, language),
         "duration": lambda span: _duration(span, language),
+        "about": lambda span: _duration(span, language, most_units=1),
         "percent": lambda share: format_percent(share, _PERCENT, locale=_LOCALES[language]),
         "number": lambda number: format_decimal(number, locale=_LOCALES[language]),
         "printable": printable,
@@ -87,8 +87,8 @@ def _spoken(at: datetime, pattern: str, language: Language) -> str:
     return spoken
 
 
-def _duration(span: timedelta, language: Language) -> str:
-    """Write a span by its two largest units; what is shorter than a second by milliseconds."""
+def _duration(span: timedelta, language: Language, most_units: int = 2) -> str:
+    """Write a span by its largest units; what is shorter than a second by milliseconds."""
     seconds = max(0.0, span.total_seconds())
     if seconds < 1:
         return _in_units(round(seconds * 1000), "millisecond", language)
@@ -97,7 +97,7 @@ def _duration(span: timedelta, language: Language) -> str:
         count, rest = divmod(rest, size)
         if count or said:
             said.append(_in_units(count, name, language) if count else "")
-        if len(said) == _MOST_UNITS:
+        if len(said) == most_units:
             break
     return ("" if language is Language.ZH else " ").join(each for each in said if each)
 

@@ -369,6 +369,8 @@ class TestHeaders:
                 policies=USE_POLICIES,
                 bundles=hub.bundles,
                 readings=hub.readings,
+                outbox=hub.outbox,
+                pauses=hub.pauses,
                 session_limits=SessionLimits(),
             )
         )

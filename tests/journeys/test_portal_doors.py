@@ -12,13 +12,14 @@ from hub.app import build_app
 from hub.clock import SystemClock
 from hub.errors import Language, error_kinds
 from hub.identifiers import new_message_id
+from tests.journeys.departments import LABOUR_ECHO
 from tests.journeys.portal import PORTAL, text_of, visiting
 
 if TYPE_CHECKING:
     from tests.journeys.world import World
 
 ID = new_message_id(SystemClock().now())
-AUDITOR = {Role.AUDITOR}
+AUDITOR, OPERATOR = {Role.AUDITOR}, {Role.OPERATOR}
 WATCHERS = {Role.AUDITOR, Role.OPERATOR}
 CARERS = {Role.OPERATOR, Role.ADMINISTRATOR}
 KEEPERS = {Role.AUDITOR, Role.OPERATOR, Role.ADMINISTRATOR}
@@ -38,6 +39,10 @@ DOORS: list[tuple[str, str, str, set[Role] | None]] = [
     ("GET", "/messages/{message_id}/containers/{part}", f"/messages/{ID}/containers/request", AUDITOR),
     ("GET", "/messages/{message_id}/evidence", f"/messages/{ID}/evidence", AUDITOR),
     ("GET", "/conversations/{message_id}/evidence", f"/conversations/{ID}/evidence", AUDITOR),
+    ("GET", "/services", "/services", WATCHERS),
+    ("GET", "/services/{service:path}/pause", f"/services/{LABOUR_ECHO}/pause", OPERATOR),
+    ("POST", "/services/{service:path}/pause", f"/services/{LABOUR_ECHO}/pause", OPERATOR),
+    ("POST", "/services/{service:path}/resumption", f"/services/{LABOUR_ECHO}/resumption", OPERATOR),
     ("GET", "/alarms", "/alarms", KEEPERS),
     ("POST", "/alarms/{alarm_id}/acknowledgement", "/alarms/4711/acknowledgement", CARERS),
     ("GET", "/log", "/log", KEEPERS),
