@@ -42,6 +42,7 @@ from hub.exchange import (
     HttpCourier,
     HubAudit,
     Interruptions,
+    LargeDelivery,
     OwnAnswers,
     OwnCourier,
     OwnService,
@@ -86,6 +87,7 @@ from hub.registry import (
     CertificateDesk,
     CertificateUpkeep,
     Registry,
+    Service,
     certificate_routes,
     encryption_routes,
     load_registry_file,
@@ -93,6 +95,7 @@ from hub.registry import (
     registry_routes,
 )
 from hub.tlog import NoteSigner, VerifierKey
+from hub.transfers import TransferLimits, Uploads, UploadUpkeep, upload_routes
 from hub.trust import (
     OnlineRevocation,
     RevocationRefresher,
@@ -104,7 +107,7 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
-from hub.vault import ArchivePlaces, Archiver, Eraser, Holds, S3Access, Vault, VaultUpkeep
+from hub.vault import ArchivePlaces, Archiver, Eraser, Holds, LargeFiles, S3Access, Vault, VaultUpkeep
 from hub.vault import KeyFolder as DataKeyFolder
 from hub.wire import ClientsByCertificate
 from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
@@ -173,6 +176,8 @@ class Hub:
     eraser: Eraser
     archiver: Archiver
     vault_upkeep: VaultUpkeep
+    uploads: Uploads
+    upload_upkeep: UploadUpkeep
     archive: Archive
     readings: Readings
     reindexer: Reindexer | None
@@ -217,6 +222,7 @@ class Hub:
             ("checkpoint-stamper", self.stamper.run),
             ("evidence-renewal", self.renewal.run),
             ("vault-upkeep", self.vault_upkeep.run),
+            ("upload-upkeep", self.upload_upkeep.run),
         ):
             self.threads.append(threading.Thread(target=run, name=name, daemon=True))
             self.threads[-1].start()
@@ -228,6 +234,7 @@ class Hub:
         """End it, and wait a little: who still used the database would leave its connection open."""
         self.renewal.stop()
         self.vault_upkeep.stop()
+        self.upload_upkeep.stop()
         self.stamper.stop()
         self.witnessing.stop()
         if self.connections is not None:
@@ -294,7 +301,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     validator = Validator(trust_lists, revocation, policies=policies, alarms=alarms)
     connections = _open_connections(settings, trust_lists, validator, clock)
     courier = courier or HttpCourier(
-        connections=connections, allows_plain=settings.plain_http_beyond_loopback
+        connections=connections,
+        allows_plain=settings.plain_http_beyond_loopback,
+        large=_large_delivery(settings, vault, writer, contracts),
     )
     time_stamps = TimeStampClient(listed_authorities(trust_lists), validator, clock)
     stamper = CheckpointStamper(
@@ -376,7 +385,18 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         hub=party.subsystem,
         clock=clock,
     )
+    uploads = Uploads(
+        engine=engine,
+        writer=writer,
+        vault=vault,
+        pipeline=pipeline,
+        archive=archive,
+        clock=clock,
+        limits=_transfer_limits(settings),
+    )
     return Hub(
+        uploads=uploads,
+        upload_upkeep=UploadUpkeep(uploads, clock),
         engine=engine,
         writer=writer,
         claim=claim,
@@ -555,7 +575,30 @@ def _open_vault(settings: Settings, engine: Engine, clock: Clock) -> Vault:
         secret_key=settings.archive_secret_key,
     )
     retention = settings.default_retention
-    return Vault(engine, folder, clock, default_retention=retention, places=ArchivePlaces(access))
+    files = LargeFiles(settings.large, spare_bytes=settings.spare_disk_bytes)
+    places = ArchivePlaces(access)
+    return Vault(engine, folder, clock, default_retention=retention, places=places, files=files)
+
+
+def _large_delivery(
+    settings: Settings, vault: Vault, writer: Writer, contracts: Mapping[ContractId, Contract]
+) -> LargeDelivery:
+    def retention_of(service: Service) -> str | None:
+        contract = contracts.get(service.contract)
+        return contract.retention.period.text if contract and contract.retention else None
+
+    return LargeDelivery(
+        vault=vault, writer=writer, retention_of=retention_of, most_bytes=settings.largest_message_bytes
+    )
+
+
+def _transfer_limits(settings: Settings) -> TransferLimits:
+    return TransferLimits(
+        container_bytes=settings.largest_message_bytes,
+        member_bytes=settings.member_upload_bytes,
+        member_uploads=settings.member_uploads,
+        idle=timedelta(hours=settings.upload_idle_hours),
+    )
 
 
 def _open_search_keys(settings: Settings, contracts: Mapping[ContractId, Contract]) -> SearchKeys | None:
@@ -689,6 +732,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
             authenticate=authenticate,
         )
     )
+    app.include_router(upload_routes(hub.uploads, hub.pipeline.clock))
     app.include_router(readings_routes(hub.readings, authenticate))
     app.include_router(explanation_routes(hub.pipeline.validator, hub.pipeline.clock, authenticate))
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))

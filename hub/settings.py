@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PREFIX = "HELIOGRAPH_"
+# What the envelope's ZIP form can hold (docs/protocols/envelope.md section 12).
+_MOST_BYTES = 0xFFFF_FFFE
 _SECRETS = ("signing_passphrase", "log_passphrase", "vault_passphrase")
 # Asked for only where the setting beside it names what it opens; one that opens itself may be left out.
 _OPTIONAL_SECRETS = {
@@ -64,6 +66,7 @@ _PATHS = (
     "next_vault_key",
     "vault_keys",
     "log_head",
+    "large_folder",
     "trust_list",
     "trust_list_signer",
     "contracts",
@@ -148,6 +151,13 @@ class Settings(BaseModel):
         archive_access_key: the id of the key for the object store.
         archive_secret_key: that key.
         erase_when_due: whether what was kept long enough is erased without anybody asking.
+        large_folder: where containers lie that are too large for the database, encrypted; `large` in the data
+            folder by default.
+        largest_message_bytes: how large a container may be that is announced before it comes.
+        member_upload_bytes: of all containers of one member that are coming in at a time.
+        member_uploads: how many of them there may be.
+        upload_idle_hours: after so long without a byte one is given up.
+        spare_disk_bytes: how much of the disk large containers leave to everything else.
         log_origin: the log's name in its checkpoints, a URL without scheme; never changed, but see
             `former_log_keys`.
         former_log_keys: verifier keys of this log under keys or names it no longer has.
@@ -212,6 +222,12 @@ class Settings(BaseModel):
     archive_access_key: str | None = None
     archive_secret_key: Secret | None = None
     erase_when_due: bool = False
+    large_folder: Path | None = None
+    largest_message_bytes: Annotated[int, Field(ge=16 * 1024**2, le=_MOST_BYTES)] = _MOST_BYTES
+    member_upload_bytes: Annotated[int, Field(ge=16 * 1024**2)] = 16 * 1024**3
+    member_uploads: Annotated[int, Field(ge=1, le=10_000)] = 20
+    upload_idle_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    spare_disk_bytes: Annotated[int, Field(ge=0)] = 1024**3
     former_log_keys: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
     log_head: Path | None = None
     trust_list: Path
@@ -279,6 +295,11 @@ class Settings(BaseModel):
     def data_keys(self) -> Path:
         """The folder of the vault's data keys."""
         return self.vault_keys or self.data_folder / "vault-keys"
+
+    @property
+    def large(self) -> Path:
+        """The folder of containers too large for the database."""
+        return self.large_folder or self.data_folder / "large"
 
     @property
     def head(self) -> Path:

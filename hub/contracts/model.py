@@ -113,13 +113,18 @@ class Contract:
         )
 
     def check_request(
-        self, parts: Mapping[str, bytes], media_types: Mapping[str, str] | None = None
+        self,
+        parts: Mapping[str, bytes],
+        media_types: Mapping[str, str] | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> dict[str, JsonValue]:
         """Refuse a request that breaks this contract.
 
         Args:
             parts: every payload of the message, by file name.
             media_types: the types the message states for them, where it states any.
+            sizes: of the payloads that are too large to be here, by file name; their content is not looked
+                at.
 
         Returns:
             the JSON parts, read, by file name.
@@ -127,17 +132,20 @@ class Contract:
         Raises:
             ContractError: `contract.request_invalid`, the detail being the first violations.
         """
-        return _check("contract.request_invalid", self.request, parts, media_types)
+        return _check("contract.request_invalid", self.request, parts, media_types, sizes)
 
     def check_response(
-        self, parts: Mapping[str, bytes], media_types: Mapping[str, str] | None = None
+        self,
+        parts: Mapping[str, bytes],
+        media_types: Mapping[str, str] | None = None,
+        sizes: Mapping[str, int] | None = None,
     ) -> dict[str, JsonValue]:
         """Refuse an answer that breaks this contract; otherwise like `check_request`.
 
         Raises:
             ContractError: `contract.response_invalid`, the detail being the first violations.
         """
-        return _check("contract.response_invalid", self.response, parts, media_types)
+        return _check("contract.response_invalid", self.response, parts, media_types, sizes)
 
     def check_encrypted(self, side: Side, sizes: Mapping[str, int]) -> None:
         """Refuse encrypted payloads that are not those of this contract, by all that can be seen of them.
@@ -171,9 +179,13 @@ def find_violations(part: Part, value: JsonValue) -> tuple[Violation, ...]:
 
 
 def _check(
-    code: str, agreed: tuple[Part, ...], parts: Mapping[str, bytes], media_types: Mapping[str, str] | None
+    code: str,
+    agreed: tuple[Part, ...],
+    parts: Mapping[str, bytes],
+    media_types: Mapping[str, str] | None,
+    sizes: Mapping[str, int] | None,
 ) -> dict[str, JsonValue]:
-    violations = list(_part_violations(agreed, parts, media_types or {}))
+    violations = list(_part_violations(agreed, parts, media_types or {}, sizes or {}))
     values: dict[str, JsonValue] = {}
     # Content is read only when every part is the one agreed on, and within its size.
     for part in agreed if not violations else ():
@@ -191,20 +203,26 @@ def _check(
 
 
 def _part_violations(
-    agreed: tuple[Part, ...], parts: Mapping[str, bytes], media_types: Mapping[str, str]
+    agreed: tuple[Part, ...],
+    parts: Mapping[str, bytes],
+    media_types: Mapping[str, str],
+    sizes: Mapping[str, int],
 ) -> Iterator[Violation]:
     for part in agreed:
         content = parts.get(part.file_name)
-        if content is None:
-            if part.is_required:
+        # What is read must be here, however large it is.
+        is_elsewhere = part.schema is None and part.file_name in sizes
+        if content is None and not is_elsewhere:
+            if part.is_required or part.file_name in sizes:
                 yield Violation(part.file_name, "", "part-missing")
             continue
         stated = media_types.get(part.file_name, part.media_type)
-        if stated != part.media_type or not content.startswith(_MAGIC.get(part.media_type, b"")):
+        is_other = content is not None and not content.startswith(_MAGIC.get(part.media_type, b""))
+        if stated != part.media_type or is_other:
             yield Violation(part.file_name, "", "part-media-type", part.media_type)
-        if len(content) > part.max_bytes:
+        if (sizes[part.file_name] if content is None else len(content)) > part.max_bytes:
             yield Violation(part.file_name, "", "part-size", str(part.max_bytes))
-    unexpected = len(parts.keys() - {part.file_name for part in agreed})
+    unexpected = len((parts.keys() | sizes.keys()) - {part.file_name for part in agreed})
     # The name of an unknown part is the sender's own text and is not repeated.
     yield from [Violation("", "", "part-unexpected")] * min(unexpected, 1)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one envelope format: an ASiC-E container with a CAdES signature. Pure: no clock, no IO."""
 
+from hub.envelope.announcement import ANNOUNCEMENT_MEDIA_TYPE, open_announcement, seal_large
 from hub.envelope.authenveloped import CertificateName
 from hub.envelope.cades import verify_cades, verify_canonical_cades
 from hub.envelope.cms import der_of, tlv
@@ -14,6 +15,8 @@ from hub.envelope.container import (
     verify_signature,
 )
 from hub.envelope.header import decode_header, encode_header
+from hub.envelope.intake import Intake
+from hub.envelope.large import FilePayload, LargeEnvelope, payload_offsets, read_container, read_pieces
 from hub.envelope.model import (
     CONTAINER_MEDIA_TYPE,
     TOPIC_PATTERN,
@@ -59,21 +62,27 @@ from hub.envelope.secrecy import (
     is_encrypted,
     require_encrypted,
 )
-from hub.envelope.zipform import Member, read_zip, write_zip
+from hub.envelope.zipform import MOST_BYTES, Hole, Member, read_zip, write_zip
 
 __all__ = [
+    "ANNOUNCEMENT_MEDIA_TYPE",
     "CONTAINER_MEDIA_TYPE",
     "ENCRYPTED_MEDIA_TYPE",
     "ENCRYPTED_SUFFIX",
+    "MOST_BYTES",
     "TOPIC_PATTERN",
     "CertificateName",
     "EncryptedFor",
     "EncryptionScheme",
     "Envelope",
     "Fault",
+    "FilePayload",
     "Header",
+    "Hole",
     "InReplyTo",
+    "Intake",
     "Kind",
+    "LargeEnvelope",
     "Limits",
     "LogReference",
     "Member",
@@ -98,8 +107,12 @@ __all__ = [
     "fault_about_unreadable",
     "find_encrypted",
     "is_encrypted",
+    "open_announcement",
     "open_envelope",
+    "payload_offsets",
+    "read_container",
     "read_fault",
+    "read_pieces",
     "read_receipt",
     "read_zip",
     "refer_to",
@@ -110,6 +123,7 @@ __all__ = [
     "require_scheme",
     "scheme_of",
     "seal_envelope",
+    "seal_large",
     "sign_national",
     "tlv",
     "verify_cades",

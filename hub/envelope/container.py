@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from hub.envelope.model import Header, Payload, Signature
     from hub.trust import SignatureAlgorithm, SigningKey
 
-_MIMETYPE = Member("mimetype", CONTAINER_MEDIA_TYPE.encode("ascii"))
-_FOLDER = "payload/"
+MIMETYPE = Member("mimetype", CONTAINER_MEDIA_TYPE.encode("ascii"))
+FOLDER = "payload/"
 _LIMITS = Limits()
 _FIXED_NAMES = {"mimetype", HEADER_NAME, MANIFEST_NAME, SIGNATURE_NAME}
 
@@ -57,13 +57,13 @@ def seal_envelope(header: Header, payloads: Sequence[Payload], key: SigningKey) 
     if [(e.name, e.bytes) for e in header.payload] != [(p.name, len(p.content)) for p in payloads]:
         raise EnvelopeError("envelope.payload_mismatch", "the header describes other payloads")
     header_bytes = encode_header(header)
-    manifest = _manifest_of(header, header_bytes)
+    manifest = manifest_of(header, header_bytes)
     signature = sign_manifest(manifest, key, header.sent_at.replace(microsecond=0))
     raw = write_zip(
         (
-            _MIMETYPE,
+            MIMETYPE,
             Member(HEADER_NAME, header_bytes),
-            *(Member(_FOLDER + p.name, p.content) for p in payloads),
+            *(Member(FOLDER + p.name, p.content) for p in payloads),
             Member(MANIFEST_NAME, manifest),
             Member(SIGNATURE_NAME, signature),
         )
@@ -114,9 +114,10 @@ def verify_signature(
     return verify_canonical_cades(envelope.signature, envelope.manifest, stated_at, allowed)
 
 
-def _manifest_of(header: Header, header_bytes: bytes) -> bytes:
+def manifest_of(header: Header, header_bytes: bytes) -> bytes:
+    """Write the manifest that a header and its bytes call for."""
     files = [(HEADER_NAME, HEADER_MEDIA_TYPE, hashlib.sha256(header_bytes).digest())]
-    files += [(_FOLDER + p.name, p.media_type, bytes.fromhex(p.sha256)) for p in header.payload]
+    files += [(FOLDER + p.name, p.media_type, bytes.fromhex(p.sha256)) for p in header.payload]
     return write_manifest(files)
 
 
@@ -129,11 +130,11 @@ def check_members(members: Sequence[Member], limits: Limits) -> None:
 
     Source: docs/protocols/envelope.md section 2.
     """
-    if members[0] != _MIMETYPE:
+    if members[0] != MIMETYPE:
         raise EnvelopeError("envelope.mimetype_invalid", f"first member is {members[0].name!r}")
     names = [member.name for member in members]
     for name in names:
-        if name not in _FIXED_NAMES and not name.startswith(_FOLDER):
+        if name not in _FIXED_NAMES and not name.startswith(FOLDER):
             raise EnvelopeError("envelope.member_unexpected", name)
     for needed in (HEADER_NAME, MANIFEST_NAME, SIGNATURE_NAME):
         if needed not in names:
@@ -152,7 +153,7 @@ def check_payloads(header: Header, members: Sequence[Member]) -> None:
         EnvelopeError: `member_unexpected`, `member_missing`, `zip_not_canonical` or `payload_mismatch`.
     """
     payloads = members[2:-2]
-    stated, present = [_FOLDER + entry.name for entry in header.payload], [member.name for member in payloads]
+    stated, present = [FOLDER + entry.name for entry in header.payload], [member.name for member in payloads]
     if stated != present:
         _refuse_other_payloads(stated, present)
     for entry, member in zip(header.payload, payloads, strict=True):
@@ -170,7 +171,7 @@ def check_manifest(header: Header, members: Sequence[Member]) -> None:
 
     Source: docs/protocols/envelope.md section 5.
     """
-    if members[-2].content != _manifest_of(header, members[1].content):
+    if members[-2].content != manifest_of(header, members[1].content):
         raise EnvelopeError("envelope.manifest_not_canonical", MANIFEST_NAME)
 
 

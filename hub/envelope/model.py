@@ -211,6 +211,11 @@ class Envelope:
     manifest: bytes
     signature: bytes
 
+    @property
+    def absent_sizes(self) -> Mapping[str, int]:
+        """How many octets the payloads have that are too large to be here, by name."""
+        return {}
+
     @cached_property
     def container_sha256(self) -> str:
         """SHA-256 of the whole container, hexadecimal."""

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from hub.envelope.announcement import seal_large
 from hub.envelope.container import seal_envelope
-from hub.envelope.model import Header, Kind
+from hub.envelope.large import FilePayload
+from hub.envelope.model import Header, Kind, Payload
 from hub.envelope.notices import ReceiptStatus, read_receipt, refer_to
 from hub.envelope.secrecy import encrypt_payloads
 from hub.errors import EnvelopeError, ExchangeError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from hub.envelope.model import Envelope, Payload
+    from hub.envelope.model import Envelope
     from hub.envelope.notices import Receipt
     from hub.identifiers import SubsystemId
     from hub.trust import SigningKey
@@ -41,7 +43,7 @@ class Party:
 def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
     request: Envelope,
     kind: Kind,
-    payloads: Sequence[Payload],
+    payloads: Sequence[Payload | FilePayload],
     *,
     party: Party,
     now: datetime,
@@ -53,7 +55,7 @@ def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
     Args:
         request: a request, or an event.
         kind: response, fault or receipt.
-        payloads: in the order of the header's list.
+        payloads: in the order of the header's list; where one is a file, the answer is a `LargeEnvelope`.
         party: who answers.
         now: UTC.
         recipient: whom it is for; whoever sent the request by default. The hub's receipt that goes to a
@@ -76,10 +78,16 @@ def reply_to(  # noqa: PLR0913 - what a reply is made of, each by its name
         contract=asked.contract,
         in_reply_to=request.as_in_reply_to(),
     )
+    if any(isinstance(each, FilePayload) for each in payloads):
+        if encrypted_to is not None:
+            raise EnvelopeError("envelope.too_large", "what is encrypted to its recipient travels in memory")
+        described = replace(header, payload=tuple(each.describe() for each in payloads))
+        return seal_large(described, payloads, party.key)
+    whole: Sequence[Payload] = [each for each in payloads if isinstance(each, Payload)]
     if encrypted_to is not None:
-        payloads = encrypt_payloads(header, payloads, encrypted_to)
-    header = replace(header, payload=tuple(payload.describe() for payload in payloads))
-    return seal_envelope(header, payloads, party.key)
+        whole = encrypt_payloads(header, whole, encrypted_to)
+    header = replace(header, payload=tuple(payload.describe() for payload in whole))
+    return seal_envelope(header, whole, party.key)
 
 
 def fault_about_unreadable(payloads: Sequence[Payload], *, party: Party, now: datetime) -> Envelope:

@@ -51,6 +51,57 @@ class Member(NamedTuple):
     content: bytes
 
 
+class Hole(NamedTuple):
+    """A file in the container whose content is elsewhere.
+
+    Attributes:
+        size: of the content, octets.
+        crc32: of the content, as ZIP states it.
+    """
+
+    name: str
+    size: int
+    crc32: int
+
+
+MOST_BYTES = 0xFFFF_FFFE
+"""What a ZIP without ZIP64 can hold: sizes and offsets have 32 bits, all ones mean ZIP64 (APPNOTE 4.4.9)."""
+
+
+def write_zip_around(members: Iterable[Member | Hole]) -> tuple[bytes | Hole, ...]:
+    """Write the canonical form of members of which some are elsewhere: all other bytes, in order, and holes.
+
+    Raises:
+        EnvelopeError: `too_large`: a ZIP of this form cannot hold it.
+    """
+    pieces: list[bytes | Hole] = []
+    central: list[bytes] = []
+    offset, count, before = 0, 0, b""
+    for member in members:
+        name = member.name.encode("ascii")
+        if isinstance(member, Hole):
+            size, crc = member.size, member.crc32
+        else:
+            size, crc = len(member.content), crc32(member.content)
+        if offset + size > MOST_BYTES:
+            raise EnvelopeError("envelope.too_large", f"a container holds at most {MOST_BYTES} bytes")
+        shared = _SHARED.pack(_VERSION, 0, _STORED, 0, _DATE_1980_01_01, crc, size, size, len(name), 0)
+        before += _LOCAL_MAGIC + shared + name
+        if isinstance(member, Hole):
+            pieces += (before, member)
+            before = b""
+        else:
+            before += member.content
+        central += (_CENTRAL_HEAD, shared, _CENTRAL_TAIL.pack(0, 0, 0, 0, offset), name)
+        offset += _LOCAL_BYTES + len(name) + size
+        count += 1
+    directory = b"".join(central)
+    if offset + len(directory) + _END.size > MOST_BYTES:
+        raise EnvelopeError("envelope.too_large", f"a container holds at most {MOST_BYTES} bytes")
+    end = _END.pack(_END_MAGIC, 0, 0, count, count, len(directory), offset, 0)
+    return (*pieces, before + directory + end)
+
+
 def write_zip(members: Iterable[Member]) -> bytes:
     """Write members in the canonical form."""
     local: list[bytes] = []

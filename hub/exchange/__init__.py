@@ -7,8 +7,17 @@ from hub.exchange.certificates import CERTIFICATES_PURPOSE, RegistrationService,
 from hub.exchange.deadletter_routes import dead_letter_routes
 from hub.exchange.deadletters import DeadLetters, Preview, Replayed
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
+from hub.exchange.downloads import Tickets, answer_outcome, send_container
 from hub.exchange.held import HeldMessages
 from hub.exchange.interruptions import Interruptions
+from hub.exchange.largedelivery import (
+    COMPLETE_HEADER,
+    LENGTH_HEADER,
+    OFFSET_HEADER,
+    PART_MEDIA_TYPE,
+    TICKET_HEADER,
+    LargeDelivery,
+)
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
 from hub.exchange.outbox_routes import delivery_routes
 from hub.exchange.own import OwnCourier, OwnService
@@ -20,16 +29,22 @@ from hub.exchange.readings import Reading, Readings, What
 from hub.exchange.recorder import EARLIER_RECEIPT_NAME, Recorder
 from hub.exchange.reindexing import Reindexed, Reindexer
 from hub.exchange.revocation import AnswerName, Belief, RevocationAnswers
-from hub.exchange.routes import exchange_routes
+from hub.exchange.routes import exchange_routes, read_body
 from hub.exchange.search_store import forget_keys
 from hub.exchange.searching import Found, Search
 from hub.exchange.searchkeys import SearchKeys
+from hub.exchange.streams import in_threads, surely, take_all
 from hub.exchange.worker import DeliveryWorker
 
 __all__ = [
     "CERTIFICATES_PURPOSE",
+    "COMPLETE_HEADER",
     "EARLIER_RECEIPT_NAME",
+    "LENGTH_HEADER",
+    "OFFSET_HEADER",
+    "PART_MEDIA_TYPE",
     "RECEIPT_HEADER",
+    "TICKET_HEADER",
     "AnswerName",
     "Archive",
     "Belief",
@@ -43,6 +58,7 @@ __all__ = [
     "HttpCourier",
     "HubAudit",
     "Interruptions",
+    "LargeDelivery",
     "Outcome",
     "OwnAnswers",
     "OwnCourier",
@@ -59,11 +75,18 @@ __all__ = [
     "RevocationAnswers",
     "Search",
     "SearchKeys",
+    "Tickets",
     "What",
     "WithdrawalService",
+    "answer_outcome",
     "dead_letter_routes",
     "delivery_routes",
     "exchange_routes",
     "forget_keys",
+    "in_threads",
+    "read_body",
     "readings_routes",
+    "send_container",
+    "surely",
+    "take_all",
 ]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from hub.envelope import CONTAINER_MEDIA_TYPE, Kind, Limits
+from hub.envelope import ANNOUNCEMENT_MEDIA_TYPE, CONTAINER_MEDIA_TYPE, Kind, LargeEnvelope, Limits
 from hub.errors import ExchangeError
+from hub.exchange.largedelivery import RECEIPT_HEADER, GatewayReply, GatewaySession, LargeDelivery, read_reply
 from hub.identifiers import member_of, subsystem_of
 from hub.wire import JudgingConnector, expecting, leaves_in_plain
 
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from hub.identifiers import MemberId
     from hub.registry import Service
 
-RECEIPT_HEADER = "Heliograph-Receipt"
 _CONNECT_SECONDS = 5.0
 _MOST_CONNECTIONS = 200
+
+__all__ = ["RECEIPT_HEADER", "HttpCourier"]
 
 
 class HttpCourier:
@@ -35,9 +37,10 @@ class HttpCourier:
     A gateway reached by TLS has to show a certificate of the member whose service it answers.
 
     Args:
-        limits: of what a gateway answers.
+        limits: of what is delivered at once.
         connections: the hub's TLS; without it gateways are reached in plain HTTP only.
         allows_plain: whether plain HTTP may leave this machine, because a terminator encrypts.
+        large: delivers what is larger; None refuses it.
     """
 
     def __init__(
@@ -46,36 +49,28 @@ class HttpCourier:
         limits: Limits | None = None,
         connections: Connections | None = None,
         allows_plain: bool = False,
+        large: LargeDelivery | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._connections = connections
         self._allows_plain = allows_plain
+        self._large = large
         self._session: aiohttp.ClientSession | None = None
 
-    async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
+    async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes | LargeEnvelope:
         """Hand over a request with the hub's receipt and return what the gateway answers.
 
         Raises:
             ExchangeError: `exchange.undeliverable` or `exchange.delivery_timeout`.
         """
-        headers = {
-            "Content-Type": CONTAINER_MEDIA_TYPE,
-            "Accept": CONTAINER_MEDIA_TYPE,
-            RECEIPT_HEADER: base64.b64encode(receipt.raw).decode("ascii"),
-        }
-        timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
-        tls = self._tls_to(service.gateway_url)
+        session = GatewaySession(self._open_session(), self._tls_to(service.gateway_url))
         try:
             with expecting(_answerer(request, receipt, service)):
-                async with self._open_session().post(
-                    service.gateway_url,
-                    data=request.raw,
-                    headers=headers,
-                    timeout=timeout,
-                    allow_redirects=False,
-                    ssl=tls,
-                ) as response:
-                    return await self._read(response)
+                if isinstance(request, LargeEnvelope):
+                    reply = await self._require_large().send(session, request, receipt, service)
+                else:
+                    reply = await self._post(session, request, receipt, service)
+                return await self._read(session, reply, service)
         except TimeoutError as error:
             raise ExchangeError("exchange.delivery_timeout", f"{service.timeout_seconds} s") from error
         except aiohttp.ClientError as error:
@@ -111,18 +106,33 @@ class HttpCourier:
             )
         return self._session
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        media_type = response.headers.get("content-type", "")
-        if media_type != CONTAINER_MEDIA_TYPE:
-            raise ExchangeError(
-                "exchange.undeliverable", f"HTTP {response.status}, {media_type or 'no content type'}"
-            )
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._limits.container_bytes:
-                raise ExchangeError("exchange.answer_unreadable", "larger than allowed")
-        return bytes(body)
+    async def _post(
+        self, session: GatewaySession, request: Envelope, receipt: Envelope, service: Service
+    ) -> GatewayReply:
+        headers = {
+            "Content-Type": CONTAINER_MEDIA_TYPE,
+            "Accept": CONTAINER_MEDIA_TYPE,
+            RECEIPT_HEADER: base64.b64encode(receipt.raw).decode("ascii"),
+        }
+        timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
+        async with session.request(
+            "POST", service.gateway_url, data=request.raw, headers=headers, timeout=timeout
+        ) as response:
+            return await read_reply(response)
+
+    async def _read(
+        self, session: GatewaySession, reply: GatewayReply, service: Service
+    ) -> bytes | LargeEnvelope:
+        if reply.media_type == ANNOUNCEMENT_MEDIA_TYPE:
+            return await self._require_large().fetch(session, reply, service)
+        if len(reply.body) > self._limits.container_bytes:
+            raise ExchangeError("exchange.answer_unreadable", "larger than allowed")
+        return reply.body
+
+    def _require_large(self) -> LargeDelivery:
+        if self._large is None:
+            raise ExchangeError("exchange.undeliverable", "this courier carries nothing large")
+        return self._large
 
 
 def _answerer(request: Envelope, receipt: Envelope, service: Service) -> MemberId:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hub.envelope import open_envelope
 from hub.errors import VaultError
 from hub.exchange import store
 from hub.identifiers import MessageId
@@ -51,10 +50,10 @@ class HeldMessages:
 
     def _case_of(self, record: ExchangeRecord) -> str | None:
         try:
-            raw = self.vault.read(record.request_sha256)
+            request = self.vault.envelope(record.request_sha256)
         except VaultError as exc:
             if exc.code != "vault.erased":
                 raise
             return None
-        purpose = open_envelope(raw).header.purpose
+        purpose = request.header.purpose
         return purpose.case if purpose else None

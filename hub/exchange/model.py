@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.contracts import BusinessKey, Contract
-    from hub.envelope import Envelope, Signature
+    from hub.envelope import Envelope, LargeEnvelope, Signature
     from hub.identifiers import MemberId, MessageId, ServiceId, SubsystemId
     from hub.outbox import Delivery
     from hub.registry import AccessRight, Service
@@ -40,12 +40,14 @@ class Arrived:
         received_at: UTC, by the hub's clock; of what comes from the outbox, when this attempt began.
         delivery: the row of the outbox it comes from; None for what has just come in.
         connected_as: the member whose connection it came by, where that showed a certificate.
+        large: what `raw` announces, where that is the announcement of a container too large for memory.
     """
 
     raw: bytes
     received_at: datetime
     delivery: Delivery | None = None
     connected_as: MemberId | None = None
+    large: LargeEnvelope | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +96,15 @@ class Accepted(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class Delivered(Accepted):
-    """The recipient's gateway has answered with these bytes."""
+    """The recipient's gateway has answered with these bytes.
+
+    Attributes:
+        answer_raw: the answer's container, or what announces it.
+        answer_large: what is announced, when its container was fetched and holds.
+    """
 
     answer_raw: bytes
+    answer_large: LargeEnvelope | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +153,7 @@ class Outcome:
         code: the error code when `container` is a fault.
         is_queued: whether the message is in the outbox, and will be delivered without anybody waiting.
         message_id: of what is in the outbox.
+        large_sha256: of the container that `container` announces, when it is too large to be sent at once.
     """
 
     container: bytes
@@ -152,6 +161,7 @@ class Outcome:
     code: str | None
     is_queued: bool = False
     message_id: MessageId | None = None
+    large_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

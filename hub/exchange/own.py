@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hub.clock import Clock
-    from hub.envelope import Envelope, Party
+    from hub.envelope import Envelope, LargeEnvelope, Party
     from hub.exchange.ports import Courier
     from hub.identifiers import ServiceId, SubsystemId
     from hub.registry import AccessRight, Service
@@ -71,7 +71,7 @@ class OwnCourier:
     clock: Clock
     beyond: Courier
 
-    async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes:
+    async def deliver(self, request: Envelope, receipt: Envelope, service: Service) -> bytes | LargeEnvelope:
         """Answer a request, or have it answered."""
         own = self.services.get(service.id)
         if own is None:

@@ -22,6 +22,7 @@ from hub.clock import day_in_china
 from hub.contracts import Pattern, Side
 from hub.envelope import (
     Kind,
+    LargeEnvelope,
     Limits,
     ReceiptStatus,
     open_envelope,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
     from hub.clock import Clock
     from hub.contracts import Contract
-    from hub.envelope import Header, Signature
+    from hub.envelope import Envelope, Header, Signature
     from hub.exchange.own import OwnService
     from hub.exchange.ports import Courier
     from hub.exchange.recorder import Recorder
@@ -142,6 +143,7 @@ class Pipeline:
         received_at: datetime,
         is_awaited: bool = True,
         connected_as: MemberId | None = None,
+        large: LargeEnvelope | None = None,
     ) -> Outcome:
         """Take a message through every step and return the answer, or the fault that says why there is none.
 
@@ -152,8 +154,9 @@ class Pipeline:
             received_at: UTC, when the last byte arrived, by our clock and not the sender's.
             is_awaited: whether the sender waits for the answer, where its contract has one.
             connected_as: the member that the connection's certificate speaks for, where it showed one.
+            large: what `raw` announces; its container is in the vault's hands and holds.
         """
-        arrived = Arrived(raw=raw, received_at=received_at, connected_as=connected_as)
+        arrived = Arrived(raw=raw, received_at=received_at, connected_as=connected_as, large=large)
         checked, error = await self.walk(self.checks, arrived)
         if error is not None or not isinstance(checked, Checked):
             return await self.recorder.refuse(checked, error or ExchangeError("exchange.internal"))
@@ -165,9 +168,37 @@ class Pipeline:
             return await self.recorder.refuse(checked, refusal)
         return await self._exchange(checked)
 
-    async def take(self, raw: bytes, *, received_at: datetime) -> Outcome:
+    async def take(
+        self,
+        raw: bytes,
+        *,
+        received_at: datetime,
+        connected_as: MemberId | None = None,
+        large: LargeEnvelope | None = None,
+    ) -> Outcome:
         """Take a message into the outbox and return the receipt, or the fault that says why not."""
-        return await self.exchange(raw, received_at=received_at, is_awaited=False)
+        return await self.exchange(
+            raw, received_at=received_at, is_awaited=False, connected_as=connected_as, large=large
+        )
+
+    async def examine(
+        self,
+        raw: bytes,
+        large: LargeEnvelope,
+        *,
+        received_at: datetime,
+        connected_as: MemberId | None = None,
+    ) -> tuple[Checked | None, Outcome | None]:
+        """Take an announcement through the checks; return what was learned, or the fault that says why."""
+        arrived = Arrived(raw=raw, received_at=received_at, connected_as=connected_as, large=large)
+        stage, error = await self.walk(self.checks, arrived)
+        if error is None and isinstance(stage, Checked):
+            return stage, None
+        return None, await self.recorder.refuse_announced(stage, error or ExchangeError("exchange.internal"))
+
+    async def refuse_unopened(self, raw: bytes, error: EnvelopeError, *, received_at: datetime) -> Outcome:
+        """Say why an announcement cannot be opened."""
+        return await self.recorder.refuse(Arrived(raw=raw, received_at=received_at), error)
 
     async def _exchange(self, checked: Checked) -> Outcome:
         try:
@@ -178,7 +209,13 @@ class Pipeline:
             self.recorder.interruptions.end(checked.request.header.id)
         if not isinstance(stage, Concluded):
             raise TypeError("the last step concludes")
-        return Outcome(container=stage.answer_raw, receipt=stage.receipt.raw, code=None)
+        large = stage.answer_large
+        return Outcome(
+            container=stage.answer_raw,
+            receipt=stage.receipt.raw,
+            code=None,
+            large_sha256=large.container_sha256 if large else None,
+        )
 
     async def _enqueue(self, checked: Checked) -> Outcome:
         stage, error = await self.walk(self.enqueueing, checked)
@@ -204,7 +241,7 @@ class Pipeline:
 
     def open_request(self, stage: Arrived) -> Opened:
         """Open the container: limits, ZIP form, header, digests."""
-        request = open_envelope(stage.raw, self.limits)
+        request = stage.large or open_envelope(stage.raw, self.limits)
         if request.header.kind is not Kind.REQUEST:
             raise ExchangeError("exchange.not_for_us", request.header.kind)
         return advance(stage, Opened, request=request)
@@ -259,24 +296,30 @@ class Pipeline:
             raise ExchangeError(
                 "exchange.contract_mismatch", f"{stage.service.contract} is not published here"
             )
+        request = stage.request
         if contract.is_end_to_end:
+            _require_in_memory(request)
             at = stage.received_at
             # It may look into the database for what another process registered.
-            await asyncio.to_thread(require_secret_request, stage.request, contract, self.registry, at)
+            await asyncio.to_thread(require_secret_request, request, contract, self.registry, at)
             return advance(stage, Checked, contract=contract, request_keys=())
-        documents = contract.check_request(stage.request.payloads, _media_types(stage.request.header))
+        documents = contract.check_request(
+            request.payloads, _media_types(request.header), request.absent_sizes
+        )
         keys = contract.promote(Side.REQUEST, documents)
         return advance(stage, Checked, contract=contract, request_keys=keys)
 
     async def deliver(self, stage: Accepted) -> Delivered:
         """Hand the request, unchanged, to the gateway that answers it."""
-        raw = await self.courier.deliver(stage.request, stage.accepted_receipt, stage.service)
-        return advance(stage, Delivered, answer_raw=raw)
+        answer = await self.courier.deliver(stage.request, stage.accepted_receipt, stage.service)
+        if isinstance(answer, LargeEnvelope):
+            return advance(stage, Delivered, answer_raw=answer.raw, answer_large=answer)
+        return advance(stage, Delivered, answer_raw=answer)
 
     def verify_answer(self, stage: Delivered) -> Answered:
         """Open the answer and check its signature."""
         try:
-            answer = open_envelope(stage.answer_raw, self.limits)
+            answer = stage.answer_large or open_envelope(stage.answer_raw, self.limits)
             signature = verify_signature(answer, self.validator.algorithms(Use.ENVELOPE))
         except EnvelopeError as error:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
@@ -311,11 +354,15 @@ class Pipeline:
         """Hold the answer to its contract; of what is encrypted only the form, and of a receipt nothing."""
         if stage.answer.header.kind is Kind.RECEIPT:
             return stage
+        answer = stage.answer
         if stage.contract.is_end_to_end:
-            answer, at = stage.answer, self.clock.now()
+            _require_in_memory(answer)
+            at = self.clock.now()
             await asyncio.to_thread(require_secret_answer, answer, stage.contract, self.registry, at)
             return stage
-        documents = stage.contract.check_response(stage.answer.payloads, _media_types(stage.answer.header))
+        documents = stage.contract.check_response(
+            answer.payloads, _media_types(answer.header), answer.absent_sizes
+        )
         return replace(stage, answer_keys=stage.contract.promote(Side.ANSWER, documents))
 
     async def _identify(self, signature: Signature, header: Header, at: datetime) -> ValidatedPath:
@@ -365,6 +412,12 @@ def _promised(stage: Answered) -> datetime | None:
     if receipt.status is ReceiptStatus.PROCESSED and stage.contract.pattern is not Pattern.REQUEST:
         return None
     raise ExchangeError("exchange.answer_unreadable", f"a receipt that says {receipt.status}, and no more")
+
+
+def _require_in_memory(envelope: Envelope) -> None:
+    """Refuse large payloads where all have to be encrypted to their recipient, which is done in memory."""
+    if envelope.absent_sizes:
+        raise EnvelopeError("envelope.too_large", "payloads encrypted to their recipient cannot be announced")
 
 
 def _media_types(header: Header) -> dict[str, str]:

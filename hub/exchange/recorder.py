@@ -274,6 +274,33 @@ class Recorder:
 
         return await self.writer.run_async(work)
 
+    async def refuse_announced(self, stage: Arrived, error: HubError) -> Outcome:
+        """Log that an announcement was refused, and sign the fault that says why.
+
+        Nothing of the message was here but its announcement, so that is what the entry names, and there is no
+        exchange and no receipt.
+        """
+        message_id = stage.large.header.id if stage.large else None
+        _logger.info(
+            "exchange.announcement_refused",
+            code=error.code,
+            detail=error.detail,
+            message_id=message_id,
+            **logged(error),
+        )
+
+        def work(connection: Connection) -> Outcome:
+            now = self.clock.now()
+            digest = hashlib.sha256(stage.raw).hexdigest()
+            self.log.append(
+                connection,
+                Entry(event=EntryEvent.REFUSED, at=now, container_sha256=digest, code=error.code),
+            )
+            fault = self._fault(stage, error, now)
+            return Outcome(container=fault.raw, receipt=None, code=error.code)
+
+        return await self.writer.run_async(work)
+
     def _refuse_identified(
         self, connection: Connection, stage: Identified, error: HubError, now: datetime
     ) -> Outcome:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hub.contracts import PayloadSyntaxError, Side, parse_json
-from hub.envelope import Kind, open_envelope
+from hub.envelope import Kind
 from hub.errors import HubError
 from hub.exchange import store
 from hub.exchange.search_store import forget_keys, keep_keys
@@ -73,14 +73,14 @@ class Reindexer:
     def _keys_of(self, record: ExchangeRecord) -> tuple[StoredKey, ...] | None:
         """Return the keys of a message; None when its request cannot be read."""
         try:
-            request = open_envelope(self.vault.read(record.request_sha256))
+            request = self.vault.envelope(record.request_sha256)
         except HubError:
             # Erased or lost; which of the two, the vault says to who asks for the message.
             return None
         keys = [*purpose_keys(request.header), *self._promoted(request, request, Side.REQUEST)]
         if record.answer_sha256 is not None:
             try:
-                answer = open_envelope(self.vault.read(record.answer_sha256))
+                answer = self.vault.envelope(record.answer_sha256)
             except HubError:
                 return self.search_keys.store(keys)
             if answer.header.kind is Kind.RESPONSE:

@@ -4,7 +4,6 @@
 Source: docs/protocols/exchange.md.
 """
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,17 +13,17 @@ from pydantic import BaseModel
 
 from hub.accounts import Principal, Role
 from hub.clock import Clock
-from hub.envelope import CONTAINER_MEDIA_TYPE, open_envelope
-from hub.errors import ExchangeError, error_kinds
+from hub.envelope import CONTAINER_MEDIA_TYPE
+from hub.errors import ExchangeError
 from hub.exchange.archive import Archive
-from hub.exchange.delivery import RECEIPT_HEADER
+from hub.exchange.downloads import Tickets, answer_outcome, download_routes, send_container
 from hub.exchange.model import ExchangeRecord
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.readings import Readings, What
 from hub.exchange.search_routes import add_search
 from hub.exchange.views import ExchangeView, may_see, read_message_id, view_exchange
 from hub.messagelog import MessageLog
-from hub.problems import require, status_of
+from hub.problems import require
 from hub.tlog import LoggedEntry
 from hub.wire import client_member
 
@@ -50,6 +49,7 @@ class _Parts:
     log: MessageLog
     clock: Clock
     readings: Readings
+    tickets: Tickets
 
 
 def exchange_routes(  # noqa: PLR0913 (its dependencies)
@@ -63,8 +63,9 @@ def exchange_routes(  # noqa: PLR0913 (its dependencies)
 ) -> APIRouter:
     """Return the routes of the exchange."""
     router = APIRouter(tags=["exchange"])
-    parts = _Parts(pipeline, archive, log, clock, readings)
+    parts = _Parts(pipeline, archive, log, clock, readings, Tickets(archive.vault, clock))
     _add_messages(router, parts)
+    router.include_router(download_routes(parts.tickets))
     add_search(router, archive, readings, clock, authenticate)
     _add_records(router, parts, authenticate)
     _add_log(router, parts, authenticate)
@@ -95,7 +96,7 @@ def _add_messages(router: APIRouter, parts: _Parts) -> None:
         With `Prefer: respond-async` (RFC 7240), and for messages that have no answer, it is 202 and the
         signed receipt `accepted`: the message is delivered from the outbox.
         """
-        raw = await _read_body(request, parts.pipeline.limits.container_bytes)
+        raw = await read_body(request, parts.pipeline.limits.container_bytes)
         is_async = prefers_async(request.headers.getlist("prefer"))
         outcome = await parts.pipeline.exchange(
             raw,
@@ -103,16 +104,10 @@ def _add_messages(router: APIRouter, parts: _Parts) -> None:
             is_awaited=not is_async,
             connected_as=client_member(request.scope.get("state", {})),
         )
-        headers = {}
-        if outcome.receipt is not None:
-            headers[RECEIPT_HEADER] = base64.b64encode(outcome.receipt).decode("ascii")
-        if outcome.is_queued:
-            headers["Location"] = f"/api/v1/messages/{outcome.message_id}"
-            if is_async:
-                headers["Preference-Applied"] = "respond-async"
-        status = 200 if outcome.code is None else _status_of_code(outcome.code)
-        status = 202 if outcome.is_queued else status
-        return Response(outcome.container, status, headers=headers, media_type=CONTAINER_MEDIA_TYPE)
+        response = answer_outcome(outcome, parts.tickets)
+        if outcome.is_queued and is_async:
+            response.headers["Preference-Applied"] = "respond-async"
+        return response
 
 
 def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
@@ -124,7 +119,7 @@ def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., P
         return view_exchange(_visible(parts, caller, message_id))
 
     @router.get("/api/v1/messages/{message_id}/{part}", response_class=Response)
-    def read_container(message_id: str, part: str, caller: Caller) -> Response:
+    def read_container(message_id: str, part: str, caller: Caller, request: Request) -> Response:
         """Return a kept container (`request`, `answer`, `receipt`) to auditors and the two parties."""
         record = _visible(parts, caller, message_id)
         digests = {
@@ -140,9 +135,8 @@ def _add_records(router: APIRouter, parts: _Parts, authenticate: Callable[..., P
             part == "receipt" or is_party or Role.AUDITOR in caller.roles,
             "content is for auditors and the two parties",
         )
-        container = parts.archive.container(digest)
         parts.readings.record(caller, What.CONTAINER, [record.message_id], at=parts.clock.now(), detail=part)
-        return Response(container, media_type=CONTAINER_MEDIA_TYPE)
+        return send_container(parts.archive.vault, digest, request.headers.get("range"))
 
 
 def _add_log(router: APIRouter, parts: _Parts, authenticate: Callable[..., Principal]) -> None:
@@ -170,7 +164,7 @@ def _entries(parts: _Parts, record: ExchangeRecord) -> tuple[LoggedEntry, ...]:
     entries = parts.log.entries_of(record.message_id)
     if record.answer_sha256 is not None:
         # An answer is logged under its own id; the final receipt names that entry.
-        answer = open_envelope(parts.archive.container(record.answer_sha256))
+        answer = parts.archive.vault.envelope(record.answer_sha256)
         entries += parts.log.entries_of(answer.header.id)
     return entries
 
@@ -184,7 +178,7 @@ def prefers_async(headers: list[str]) -> bool:
     return any(each.partition(";")[0].strip().lower() == "respond-async" for each in preferences)
 
 
-async def _read_body(request: Request, most: int) -> bytes:
+async def read_body(request: Request, most: int) -> bytes:
     """Read a body, but not much more than is allowed; the pipeline refuses what is too large."""
     body = bytearray()
     async for chunk in request.stream():
@@ -192,12 +186,6 @@ async def _read_body(request: Request, most: int) -> bytes:
         if len(body) > most:
             break
     return bytes(body[: most + 1])
-
-
-def _status_of_code(code: str) -> int:
-    kind = error_kinds().get(code)
-    # A department may answer with a code that a later version knows; it is that department's answer.
-    return 502 if kind is None else status_of(code, kind.culprit)
 
 
 def _visible(parts: _Parts, caller: Principal, message_id: str) -> ExchangeRecord:

@@ -18,6 +18,7 @@ from hub.messagelog.publication import PublishedLog
 from hub.messagelog.publication_routes import published_log_routes
 from hub.messagelog.published import PublishedTree
 from hub.messagelog.renewing import EvidenceRenewal
+from hub.messagelog.rounds import Rounds
 from hub.messagelog.routes import stamp_routes
 from hub.messagelog.service import MessageLog
 from hub.messagelog.stamping import CheckpointStamper
@@ -55,6 +56,7 @@ __all__ = [
     "Mirror",
     "PublishedLog",
     "PublishedTree",
+    "Rounds",
     "Source",
     "Tampering",
     "WaitingCheckpoint",

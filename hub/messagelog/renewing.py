@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hub.clock import format_instant
-from hub.envelope import Limits, read_zip
+from hub.envelope import LargeEnvelope, Limits, read_zip
 from hub.errors import EnvelopeError, HubError, VaultError
 from hub.messagelog import evidencestore as store
 from hub.messagelog.evidencestore import Chain, KeptObject
@@ -40,6 +40,7 @@ from hub.preservation import (
     covered_by_renewal,
     digest_of,
     group_of,
+    group_of_stream,
 )
 
 if TYPE_CHECKING:
@@ -320,13 +321,25 @@ class EvidenceRenewal:
             note = read_note(connection, batch.size)
             return Rehashed(damaged=1) if note is None else (digest_of(digest, note.encode("utf-8")),)
         try:
-            return group_of(read_zip(self._vault.read(sha256, connection), Limits()), digest)
+            return self._group_of(connection, sha256, digest)
         except EnvelopeError:
             return Rehashed(damaged=1)
         except VaultError as exc:
             if exc.code not in {"vault.erased", "vault.damaged"}:
                 raise
             return Rehashed(erased=1) if exc.code == "vault.erased" else Rehashed(damaged=1)
+
+    def _group_of(self, connection: Connection, sha256: str, digest: str) -> tuple[bytes, ...]:
+        try:
+            raw = self._vault.read(sha256, connection)
+        except VaultError as exc:
+            if exc.code != "vault.too_large":
+                raise
+            large = self._vault.envelope(sha256, connection)
+            if not isinstance(large, LargeEnvelope):
+                raise TypeError("what is too large was announced") from exc
+            return group_of_stream(large, self._vault.stream(sha256), digest)
+        return group_of(read_zip(raw, Limits()), digest)
 
     def _due_stamps(self, connection: Connection, now: datetime) -> list[StoredStamp]:
         ended = {digest for digest, end in self._ends.ends.items() if end <= now}

@@ -15,6 +15,7 @@ from hub.preservation.containers import (
     RECORD_MANIFEST_NAME,
     RECORD_NAME,
     group_of,
+    group_of_stream,
     with_record,
     without_record,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "digest_of",
     "encode_sequence",
     "group_of",
+    "group_of_stream",
     "read_answers",
     "reduced",
     "root_of",

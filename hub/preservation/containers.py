@@ -20,7 +20,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
-from hub.envelope import CONTAINER_MEDIA_TYPE, Envelope, Limits, Member, decode_header, read_zip, write_zip
+from hub.envelope import (
+    CONTAINER_MEDIA_TYPE,
+    Envelope,
+    Intake,
+    LargeEnvelope,
+    Limits,
+    Member,
+    decode_header,
+    encode_header,
+    read_zip,
+    write_zip,
+)
 from hub.errors import EnvelopeError
 from hub.preservation.digests import DEFAULT_DIGEST
 from hub.preservation.records import MOST_RECORD_BYTES
@@ -42,6 +53,7 @@ _HEAD = (
 _METHOD = '<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/>'
 _TAIL = "</asic:ASiCManifest>\n"
 _HEADER_NAME, _MANIFEST_NAME = "message.json", "META-INF/ASiCManifest.xml"
+_SIGNATURE_NAME = "META-INF/signature.p7s"
 _MEDIA_TYPES = {_HEADER_NAME: "application/json", _MANIFEST_NAME: "text/xml"}
 _SIGNATURE_MEDIA_TYPE = "application/pkcs7-signature"
 # In the canonical form message.json comes behind mimetype, the content of which is always the same. The size
@@ -59,11 +71,68 @@ def group_of(container: Envelope | Sequence[Member], digest: str = DEFAULT_DIGES
         container: in the canonical form, opened or as its members; those of a record are passed over.
         digest: by its `hashlib` name.
     """
+    if isinstance(container, LargeEnvelope):
+        if digest != DEFAULT_DIGEST:
+            raise ValueError("what is not in memory is hashed by group_of_stream")
+        return tuple(
+            hashlib.new(digest, each).digest() if isinstance(each, bytes) else bytes.fromhex(each)
+            for each in _large_contents(container)
+        )
     if isinstance(container, Envelope):
         contents: Iterable[bytes] = _contents(container)
     else:
         contents = (each.content for each in container if each.name != _MIMETYPE and each.name not in _ADDED)
     return tuple(hashlib.new(digest, content).digest() for content in contents)
+
+
+def group_of_stream(container: LargeEnvelope, pieces: Iterable[bytes], digest: str) -> tuple[bytes, ...]:
+    """Return the same hashes of a container that is not in memory, by any digest.
+
+    Args:
+        container: its announcement, opened.
+        pieces: the container's bytes, in order.
+        digest: by its `hashlib` name.
+
+    Raises:
+        EnvelopeError: they are not the container that was announced.
+    """
+    intake = Intake(container)
+    spans = _large_spans(container)
+    hashes = [hashlib.new(digest) for _ in spans]
+    for piece in pieces:
+        begin = intake.offset
+        intake.take(piece)
+        for (start, stop), each in zip(spans, hashes, strict=True):
+            each.update(piece[max(start - begin, 0) : max(stop - begin, 0)])
+    intake.finish()
+    return tuple(each.digest() for each in hashes)
+
+
+def _large_spans(container: LargeEnvelope) -> list[tuple[int, int]]:
+    """Return from where to where in the container each data object lies."""
+    spans, offset = [], _LOCAL_HEADER + len(_MIMETYPE) + len(CONTAINER_MEDIA_TYPE)
+    for name, size in _large_sizes(container):
+        offset += _LOCAL_HEADER + len(name)
+        spans.append((offset, offset + size))
+        offset += size
+    return spans
+
+
+def _large_sizes(container: LargeEnvelope) -> Iterator[tuple[str, int]]:
+    yield _HEADER_NAME, len(encode_header(container.header))
+    for entry in container.header.payload:
+        yield f"payload/{entry.name}", entry.bytes
+    yield _MANIFEST_NAME, len(container.manifest)
+    yield _SIGNATURE_NAME, len(container.signature)
+
+
+def _large_contents(container: LargeEnvelope) -> Iterator[bytes | str]:
+    """Yield the data objects; of those that are elsewhere, their SHA-256."""
+    yield encode_header(container.header)
+    for entry in container.header.payload:
+        yield entry.sha256
+    yield container.manifest
+    yield container.signature
 
 
 def _contents(envelope: Envelope) -> Iterator[bytes]:

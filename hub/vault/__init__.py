@@ -4,6 +4,9 @@
 keyids      which data key encrypts what: one for each month and retention period
 sealing     encrypting one thing under a data key
 keyfolder   the data keys in a folder of their own, wrapped under the master key
+largefiles, largestore
+            containers too large for the database, in files of the data folder
+incoming    writing one as it comes in, every byte held to what was announced
 store       encrypted containers, names of keys, erasures
 service     keeping and reading
 holds       what must not be erased although its time is over
@@ -18,13 +21,16 @@ from hub.vault.archivestore import ArchiveRow
 from hub.vault.archiving import Archiver, ArchiveReport
 from hub.vault.erasure import ErasableKey, Eraser
 from hub.vault.holds import Hold, Holdings, HoldKind, Holds
+from hub.vault.incoming import Incomer, Incoming
 from hub.vault.keyfolder import KeyFolder
 from hub.vault.keyids import KeyId
+from hub.vault.largefiles import PIECE_BYTES, FileWriter, LargeFiles
 from hub.vault.places import ArchivePlaces, S3Access
 from hub.vault.service import ContainerState, Vault
 from hub.vault.upkeep import VaultUpkeep
 
 __all__ = [
+    "PIECE_BYTES",
     "ArchivePlaces",
     "ArchiveReport",
     "ArchiveRow",
@@ -32,12 +38,16 @@ __all__ = [
     "ContainerState",
     "ErasableKey",
     "Eraser",
+    "FileWriter",
     "Hold",
     "HoldKind",
     "Holdings",
     "Holds",
+    "Incomer",
+    "Incoming",
     "KeyFolder",
     "KeyId",
+    "LargeFiles",
     "S3Access",
     "Vault",
     "VaultUpkeep",

@@ -15,7 +15,7 @@ import fcntl
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,7 +23,7 @@ import structlog
 
 from hub.clock import format_instant
 from hub.errors import VaultError
-from hub.vault import archivestore, store
+from hub.vault import archivestore, largestore, store
 from hub.vault.archivefiles import ArchiveWriter, Circumstances, open_all, verify_archive
 
 if TYPE_CHECKING:
@@ -105,7 +105,11 @@ class Archiver:
         with self.engine.connect() as connection:
             kept = store.read_keys(connection) - store.read_erased(connection)
             over = sorted(each for each in kept if not each.is_in_use(now))
-            return tuple(each for each in over if archivestore.has_contents(connection, each))
+            return tuple(
+                each
+                for each in over
+                if archivestore.has_contents(connection, each) or largestore.has_files(connection, each)
+            )
 
     def archive_month(
         self, month: str, url: str, *, told: Callable[[int], None] = lambda _rows: None
@@ -133,6 +137,7 @@ class Archiver:
     def archive_key(self, key_id: KeyId, url: str, told: Callable[[int], None]) -> Iterator[ArchiveRow]:
         """Move what one key encrypts, part by part; take up first what was cut off."""
         place = self.vault.places.open(url)
+        self._archive_files(key_id, place)
         self._take_up(key_id, place, told)
         while True:
             part = self._next_part(key_id)
@@ -141,6 +146,23 @@ class Archiver:
                 return
             archive = self._prove(place, path)
             yield self._enter(place, path, archive, told)
+
+    def _archive_files(self, key_id: KeyId, place: ArchivePlace) -> None:
+        """Move the files under a key: each is copied as it is, read back and opened before it leaves here."""
+        files = self.vault.files
+        with self.engine.connect() as connection:
+            waiting = [each for each in largestore.files_under(connection, key_id) if each.place is None]
+        for large in waiting if files is not None else ():
+            if files is None:
+                raise TypeError("there are files only where there is a folder of them")
+            place.put(largestore.archived_path(large), files.path(large.file))
+            self.vault.prove_large(replace(large, place=place.url))
+            self.writer.run(
+                lambda connection, large=large: largestore.move_large(  # type: ignore[misc]
+                    connection, large, place.url
+                )
+            )
+            files.remove(large.file)
 
     def rows(self) -> tuple[ArchiveRow, ...]:
         """Return every archive there is, the oldest key first."""

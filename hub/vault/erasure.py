@@ -21,7 +21,7 @@ from hub.canonical import encode_canonical
 from hub.clock import format_instant
 from hub.errors import VaultError
 from hub.tlog import Entry, EntryEvent
-from hub.vault import store
+from hub.vault import largestore, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +170,9 @@ class Eraser:
     def _complete(self, erasure: Erasure, told: Callable[[int], None]) -> None:
         self.vault.folder.destroy(erasure.key_id, erasure.record)
         self.vault.refresh()
+        if self.vault.files is not None:
+            # Worth nothing without the key; their room on the disk is.
+            self.vault.files.remove_all(erasure.key_id)
         after = ""
         while True:
             last = self.writer.run(
@@ -185,6 +188,7 @@ class Eraser:
     def _erasable(self, connection: Connection, key_id: KeyId) -> ErasableKey:
         containers, size = store.count_containers(connection, key_id)
         holds = self.holds.on(connection, key_id)
+        size += largestore.count_bytes(connection, key_id)
         return ErasableKey(key_id, containers, size, key_id.retention_ends_at, holds)
 
     def _digest_of_digests(self, key_id: KeyId) -> str:

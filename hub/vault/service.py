@@ -10,22 +10,26 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from hub.contracts import RetentionPeriod
+from hub.envelope import Envelope, LargeEnvelope, open_announcement, open_envelope
 from hub.errors import ExchangeError, VaultError
-from hub.vault import archivestore, store
+from hub.vault import archivestore, largestore, store
 from hub.vault.keyids import KeyId, month_of
+from hub.vault.largefiles import LargeFiles, open_pieces, sealed_size
 from hub.vault.places import ArchivePlaces
 from hub.vault.sealing import OVERHEAD_BYTES, container_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine
 
     from hub.clock import Clock
     from hub.database import Writer
-    from hub.envelope import Envelope
     from hub.vault.keyfolder import KeyFolder
+    from hub.vault.largefiles import FileWriter
+    from hub.vault.largestore import LargeContainer
     from hub.vault.sealing import DataKey
     from hub.vault.store import StoredContainer
 
@@ -54,12 +58,13 @@ class Vault:
         clock: says which month it is.
         default_retention: of what no contract speaks for.
         places: where archives lie.
+        files: where containers lie that are too large for the database; none can be kept without.
 
     Raises:
         ValueError: the default is no retention period.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its dependencies)
         self,
         engine: Engine,
         folder: KeyFolder,
@@ -67,8 +72,10 @@ class Vault:
         *,
         default_retention: str,
         places: ArchivePlaces | None = None,
+        files: LargeFiles | None = None,
     ) -> None:
         self._engine = engine
+        self.files = files
         self.places = places or ArchivePlaces()
         self.folder = folder
         self._clock = clock
@@ -137,6 +144,9 @@ class Vault:
             VaultError: `vault.key_missing`, `vault.keys_exposed` or `vault.damaged`: there is no key to use.
             TrustError: the master key's token is away; once a month matters.
         """
+        if isinstance(envelope, LargeEnvelope):
+            self._keep_large(connection, envelope)
+            return
         sha256, plain = envelope.container_sha256, envelope.raw
         key = self._key_for(connection, retention or self._default)
         sealed = key.seal(container_subject(sha256), plain)
@@ -166,21 +176,186 @@ class Vault:
             raise ExchangeError("exchange.message_unknown", sha256)
         if stored.erased_at is not None:
             raise VaultError("vault.erased", f"{stored.erased_at}: {stored.reason}")
+        if stored.content is None and stored.archive is None:
+            raise self._why_not_whole(connection, stored)
         sealed = stored.content if stored.content is not None else self._archived(connection, stored)
         plain = self.key(stored.key_id).open(container_subject(sha256), sealed)
         if hashlib.sha256(plain).hexdigest() != sha256:
             raise VaultError("vault.damaged", f"{sha256} is not what its digest says")
         return plain
 
+    def envelope(self, sha256: str, connection: Connection | None = None) -> Envelope:
+        """Open a kept container; of a large one, what its announcement says.
+
+        Raises:
+            ExchangeError, VaultError, TrustError: as `read`.
+            EnvelopeError: it cannot be opened.
+        """
+        if connection is None:
+            with self._engine.connect() as reading:
+                return self.envelope(sha256, reading)
+        large = largestore.read_large(connection, sha256)
+        if large is None:
+            return open_envelope(self.read(sha256, connection))
+        announcement = self.unseal(connection, _announced(sha256), large.key_id, large.announcement)
+        return open_announcement(announcement).kept_as(large.file)
+
+    def size(self, sha256: str) -> int:
+        """Return how large a container is, octets.
+
+        Raises:
+            ExchangeError: `exchange.message_unknown`: it was never here.
+        """
+        with self._engine.connect() as connection:
+            stored = store.read_container(connection, sha256)
+            large = largestore.read_large(connection, sha256)
+        if stored is None:
+            raise ExchangeError("exchange.message_unknown", sha256)
+        return stored.size if large is None else large.size
+
+    def stream(self, sha256: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Yield a kept container piece by piece, from one offset up to another.
+
+        Each piece is what was kept in its place; that all of them are the container, its digest says.
+
+        Raises:
+            ExchangeError, VaultError, TrustError: as `read`, before the first piece or at a damaged one.
+        """
+        with self._engine.connect() as connection:
+            large = largestore.read_large(connection, sha256)
+            if large is None:
+                yield self.read(sha256, connection)[start:stop]
+                return
+            stored = store.read_container(connection, sha256)
+        if stored is None:
+            raise ExchangeError("exchange.message_unknown", sha256)
+        if stored.erased_at is not None:
+            raise VaultError("vault.erased", f"{stored.erased_at}: {stored.reason}")
+        stop = large.size if stop is None else min(stop, large.size)
+        yield from self._read_file(large, start, stop)
+
+    def prove_large(self, large: LargeContainer) -> None:
+        """Read a file where it lies, from its first byte to its last, and hold it to its digest.
+
+        Raises:
+            VaultError, TrustError: as `read`.
+        """
+        digest = hashlib.sha256()
+        for piece in self._read_file(large, 0, large.size):
+            digest.update(piece)
+        if digest.hexdigest() != large.sha256:
+            raise VaultError("vault.damaged", f"{large.sha256} is not what its digest says")
+
+    def begin_large(self, connection: Connection, *, retention: str | None = None) -> str:
+        """Choose the file, and with it the key, of a container that is about to come in.
+
+        Args:
+            connection: of a unit of the writer.
+            retention: as for `keep`.
+
+        Raises:
+            VaultError, TrustError: as `keep`.
+        """
+        key = self._key_for(connection, retention or self._default)
+        self._enter(connection, key)
+        return self._require_files().new_name(key.key_id)
+
+    def seal_about(self, sha256: str, kind: str, plain: bytes) -> bytes:
+        """Encrypt something about a large container that is kept, under its key.
+
+        Raises:
+            ExchangeError: `exchange.message_unknown`: it is not kept, or not large.
+            VaultError, TrustError: as `read`.
+        """
+        return self.key(self._large(sha256).key_id).seal(f"{kind}:{sha256}", plain)
+
+    def unseal_about(self, sha256: str, kind: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal_about` encrypted; raises as that does."""
+        return self.key(self._large(sha256).key_id).open(f"{kind}:{sha256}", sealed)
+
+    def seal_beside(self, name: str, subject: str, plain: bytes) -> bytes:
+        """Encrypt what belongs to a file that comes in, under the file's key."""
+        return self.key(self._require_files().key_id(name)).seal(subject, plain)
+
+    def unseal_beside(self, name: str, subject: str, sealed: bytes) -> bytes:
+        """Decrypt what `seal_beside` encrypted.
+
+        Raises:
+            VaultError, TrustError: as `read`.
+        """
+        return self.key(self._require_files().key_id(name)).open(subject, sealed)
+
+    def large_size(self, name: str) -> int:
+        """Return how many bytes of its container a file may hold."""
+        return self._require_files().size(name)
+
+    def require_room(self, more_bytes: int) -> None:
+        """Refuse what would not find room on the disk.
+
+        Raises:
+            VaultError: `vault.storage_full`.
+        """
+        self._require_files().require_room(more_bytes)
+
+    def remove_large(self, name: str) -> None:
+        """Remove a file no container lies in."""
+        self._require_files().remove(name)
+
+    def large_age_seconds(self, name: str, now: float) -> float | None:
+        """Return how long ago a file was written to; None where it is not there."""
+        return self._require_files().age_seconds(name, now)
+
+    def append_large(self, name: str) -> AbstractContextManager[FileWriter]:
+        """Open a file `begin_large` named, to write at its end.
+
+        Raises:
+            VaultError: `vault.storage_full`, `vault.storage_failed`; otherwise as `read`.
+            TrustError: the master key's token is away.
+        """
+        files = self._require_files()
+        return files.append(name, self.key(files.key_id(name)))
+
+    def read_large(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield bytes of a file `begin_large` named, whether its container is complete or not.
+
+        Raises:
+            VaultError, TrustError: as `read`.
+        """
+        files = self._require_files()
+        return files.read(name, self.key(files.key_id(name)), start, stop)
+
+    def sweep_large(self, in_use: frozenset[str], older_than_seconds: float, now: float) -> int:
+        """Remove files no container and no upload needs; return how many.
+
+        Args:
+            in_use: files of containers that still come in.
+            older_than_seconds: how long nobody must have written to them.
+            now: seconds since 1970, as file systems count.
+        """
+        files = self._require_files()
+        removed = 0
+        for name in list(files.names()):
+            age = files.age_seconds(name, now)
+            if name in in_use or age is None or age < older_than_seconds:
+                continue
+            with self._engine.connect() as connection:
+                is_kept = largestore.is_file_kept(connection, name)
+            if not is_kept:
+                files.remove(name)
+                removed += 1
+        return removed
+
     def state(self, sha256: str) -> ContainerState:
         """Tell where a container is, without opening it."""
         with self._engine.connect() as connection:
             stored = store.read_container(connection, sha256)
+            large = largestore.read_large(connection, sha256)
         if stored is None:
             return ContainerState.UNKNOWN
         if stored.erased_at is not None:
             return ContainerState.ERASED
-        return ContainerState.KEPT if stored.archive is None else ContainerState.ARCHIVED
+        is_archived = stored.archive is not None or (large is not None and large.place is not None)
+        return ContainerState.ARCHIVED if is_archived else ContainerState.KEPT
 
     def seal(
         self, connection: Connection, subject: str, plain: bytes, *, retention: str | None = None
@@ -233,6 +408,59 @@ class Vault:
             self._opened[key_id] = found
         return found
 
+    def _keep_large(self, connection: Connection, envelope: LargeEnvelope) -> None:
+        """Enter a container whose file is complete; of two files of one container the longer-lived counts."""
+        files, sha256 = self._require_files(), envelope.container_sha256
+        key = self.key(files.key_id(envelope.file))
+        sealed = key.seal(_announced(sha256), envelope.raw)
+        large = largestore.LargeContainer(sha256, key.key_id, envelope.size, envelope.file, None, sealed)
+        if store.insert_container(connection, sha256, key.key_id, 0, None):
+            largestore.enter_large(connection, large)
+            return
+        known = store.read_container(connection, sha256)
+        if known is not None and known.erased_at is None and _is_longer(key.key_id, known.key_id):
+            store.replace_container(connection, sha256, key.key_id, None)
+            largestore.replace_large(connection, large)
+
+    def _large(self, sha256: str) -> LargeContainer:
+        with self._engine.connect() as connection:
+            large = largestore.read_large(connection, sha256)
+        if large is None:
+            raise ExchangeError("exchange.message_unknown", sha256)
+        return large
+
+    def _why_not_whole(self, connection: Connection, stored: StoredContainer) -> VaultError:
+        large = largestore.read_large(connection, stored.sha256)
+        if large is None:
+            return VaultError("vault.damaged", f"{stored.sha256} is nowhere")
+        return VaultError("vault.too_large", f"{stored.sha256}: {large.size} bytes")
+
+    def _read_file(self, large: LargeContainer, start: int, stop: int) -> Iterator[bytes]:
+        if large.place is None:
+            yield from self.read_large(large.file, start, stop)
+            return
+        whole = sealed_size(large.size)
+        place, path = self.places.open(large.place), largestore.archived_path(large)
+        position = 0
+
+        def seek(to: int) -> None:
+            nonlocal position
+            position = to
+
+        def read(most: int) -> bytes:
+            nonlocal position
+            most = min(most, whole - position)
+            some = place.read_range(path, position, most) if most > 0 else b""
+            position += len(some)
+            return some
+
+        yield from open_pieces(read, large.file, self.key(large.key_id), start, stop, seek=seek)
+
+    def _require_files(self) -> LargeFiles:
+        if self.files is None:
+            raise VaultError("vault.storage_failed", "this vault has no folder for large containers")
+        return self.files
+
     def _archived(self, connection: Connection, stored: StoredContainer) -> bytes:
         if stored.archive is None or stored.position is None:
             raise VaultError("vault.damaged", f"{stored.sha256} is nowhere")
@@ -268,3 +496,7 @@ class Vault:
 
 def _is_longer(one: KeyId, other: KeyId) -> bool:
     return RetentionPeriod(one.retention).is_longer_than(RetentionPeriod(other.retention))
+
+
+def _announced(sha256: str) -> str:
+    return f"announcement:{sha256}"

@@ -39,8 +39,9 @@ containers = Table(
     metadata,
     Column("sha256", String(64), primary_key=True),
     Column("key_id", String(40), nullable=False),
+    # 0 where it is a file: its size may not fit (hub.vault.largestore).
     Column("bytes", Integer, nullable=False),
-    # hub.vault.sealing; NULL where it lies in an archive, or its key was destroyed.
+    # hub.vault.sealing; NULL where it lies in an archive or a file, or its key was destroyed.
     Column("content", LargeBinary),
     # Which archive of hub.vault.archivestore it lies in instead, and from which octet on.
     Column("archive", Integer),
@@ -133,13 +134,15 @@ class StoredContainer:
     reason: str | None
 
 
-def insert_container(connection: Connection, sha256: str, key_id: KeyId, size: int, content: bytes) -> bool:
-    """Keep an encrypted container; return whether it was not there yet."""
+def insert_container(
+    connection: Connection, sha256: str, key_id: KeyId, size: int, content: bytes | None
+) -> bool:
+    """Keep an encrypted container, or one whose content is a file; return whether it was not there yet."""
     row = {"sha256": sha256, "key_id": str(key_id), "bytes": size, "content": content}
     return connection.execute(_INSERT, row).rowcount == 1
 
 
-def replace_container(connection: Connection, sha256: str, key_id: KeyId, content: bytes) -> None:
+def replace_container(connection: Connection, sha256: str, key_id: KeyId, content: bytes | None) -> None:
     """Put a container under another key."""
     connection.execute(
         containers.update()

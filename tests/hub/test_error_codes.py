@@ -25,6 +25,7 @@ _CODE = re.compile(rf"(?:{'|'.join(FAMILIES)})\.[a-z0-9_]+")
 NO_CODES = frozenset(
     {
         "alarm.cleared",
+        "exchange.announcement_refused",
         "alarm.not_written",
         "alarm.raised",
         "bundle.json",

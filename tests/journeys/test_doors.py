@@ -26,6 +26,10 @@ CASEWORKER, GATEWAY, ADMINISTRATOR = {Role.CASEWORKER}, {Role.GATEWAY}, {Role.AD
 
 PUBLIC = {
     ("POST", "/api/v1/messages"),
+    ("POST", "/api/v1/uploads"),
+    ("HEAD", "/api/v1/uploads/{upload_id}"),
+    ("PATCH", "/api/v1/uploads/{upload_id}"),
+    ("GET", "/api/v1/downloads/{sha256}"),
     ("GET", "/log/checkpoint"),
     ("GET", "/log/checkpoints/{size}"),
     ("GET", "/log/checkpoints/{size}/record"),

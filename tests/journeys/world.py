@@ -230,7 +230,8 @@ def running_world(
 def _publish_all_contracts(prepared: Prepared) -> None:
     """Let hub and gateways know the contract of the Dutch register too."""
     folder = prepared.folder.path / "contracts"
-    for source in (PROJECT / "contracts", PROJECT / "tests" / "adapters" / "quota" / "contracts"):
+    tested = PROJECT / "tests" / "adapters"
+    for source in (PROJECT / "contracts", tested / "quota" / "contracts", tested / "bulk" / "contracts"):
         shutil.copytree(source, folder, dirs_exist_ok=True)
     for config in prepared.folder.path.glob("*.yaml"):
         text = config.read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from hub.database import Writer, open_database
 from hub.envelope import Payload
 from hub.messagelog import MessageLog
 from hub.tlog import NoteSigner
-from hub.vault import ArchivePlaces, Archiver, Eraser, HoldKind, Holds, KeyFolder, Vault
+from hub.vault import ArchivePlaces, Archiver, Eraser, HoldKind, Holds, KeyFolder, LargeFiles, Vault
 from tests.hub.envelope.signers import request_envelope
 from tests.vaults import a_key_folder
 
@@ -60,7 +60,14 @@ class OpenVault:
 
     def again(self) -> Vault:
         """Return a vault as another process, or the next start, would have it."""
-        return Vault(self.engine, self.folder, self.clock, default_retention="P10Y", places=self.vault.places)
+        return Vault(
+            self.engine,
+            self.folder,
+            self.clock,
+            default_retention="P10Y",
+            places=self.vault.places,
+            files=self.vault.files,
+        )
 
 
 class Cases:
@@ -94,7 +101,14 @@ def opened(database_url: str, tmp_path: Path) -> Iterator[OpenVault]:
     writer = Writer(engine)
     clock = FixedClock(NOW)
     folder = a_key_folder(tmp_path / "keys")
-    vault = Vault(engine, folder, clock, default_retention="P10Y", places=ArchivePlaces())
+    vault = Vault(
+        engine,
+        folder,
+        clock,
+        default_retention="P10Y",
+        places=ArchivePlaces(),
+        files=LargeFiles(tmp_path / "large"),
+    )
     signer = NoteSigner(ORIGIN, Ed25519PrivateKey.generate())
     log = MessageLog(engine, writer, signer, ORIGIN)
     cases = Cases()
