@@ -49,7 +49,7 @@ COMPLETE_HEADER = "Upload-Complete"
 PART_MEDIA_TYPE = "application/partial-upload"
 
 _LIFETIME = timedelta(days=7)
-_PIECE_BYTES = 32 * 1024 * 1024
+_PIECE_BYTES = 16 * 1024 * 1024
 _FRUITLESS = 8
 _PAUSE_SECONDS = 0.25
 _logger = structlog.get_logger(__name__)

@@ -41,7 +41,7 @@ LENGTH_HEADER = "Upload-Length"
 COMPLETE_HEADER = "Upload-Complete"
 PART_MEDIA_TYPE = "application/partial-upload"
 
-_PIECE_BYTES = 32 * 1024 * 1024
+_PIECE_BYTES = 16 * 1024 * 1024
 _PIECE_SECONDS = 300.0
 _SILENCE_SECONDS = 60.0
 _CONNECT_SECONDS = 5.0
