@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from hub.envelope import open_envelope
 from hub.errors import ExchangeError, HubError, VaultError
 from hub.exchange import store
 from hub.exchange.model import ExchangeState
@@ -160,7 +159,7 @@ class DeadLetters:
 
     def _replay(self, letter: Delivery | None, by: str) -> None:
         found = self._require_replayable(letter)
-        request = open_envelope(self.vault.read(found.request_sha256))
+        request = self.vault.envelope(found.request_sha256)
         contract = self.contracts.get(request.header.contract) if request.header.contract else None
         retention = contract.retention if contract else None
         self.recorder.replay(found, request, retention=retention.period.text if retention else None, by=by)
