@@ -2,8 +2,8 @@
 """Fixtures every test folder may use."""
 
 from tests.pki import pki
-from tests.postgresql import database_url, postgresql, postgresql_url
+from tests.postgresql import copies, database_url, postgresql, postgresql_url
 from tests.s3 import s3
 from tests.softhsm import softhsm
 
-__all__ = ["database_url", "pki", "postgresql", "postgresql_url", "s3", "softhsm"]
+__all__ = ["copies", "database_url", "pki", "postgresql", "postgresql_url", "s3", "softhsm"]

@@ -15,11 +15,12 @@ import pwd
 import secrets
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import make_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +64,26 @@ class PostgresServer:
         name = f"test_{secrets.token_hex(6)}"
         self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return name
+
+    def copy_database(self, name: str) -> str:
+        """Copy a database as it is now, whoever is connected to it; returns the copy's name."""
+        copy = f"test_{secrets.token_hex(6)}"
+        self._administer(
+            # Only a database nobody uses can be copied; pools connect anew.
+            sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
+                sql.Literal(name)
+            )
+        )
+        self._administer(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(name))
+        )
+        return copy
+
+    def rename_database(self, name: str, to: str) -> None:
+        """Give a database another name."""
+        self._administer(
+            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(to))
+        )
 
     def drop_database(self, name: str) -> None:
         """Drop a database with whatever is connected to it."""
@@ -246,6 +268,62 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'hub.sqlite'}"
     url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+@dataclass(frozen=True)
+class DatabaseCopies:
+    """Copies of a test's database as it was, and the way back to one.
+
+    Attributes:
+        url: of the database.
+        server: where it is; none for SQLite.
+    """
+
+    url: str
+    server: PostgresServer | None
+    made: list[str]
+
+    def take(self) -> str:
+        """Copy the database as it is now; returns the copy's URL."""
+        if self.server is None:
+            file = f"{self._name(self.url)}.copy-{len(self.made)}"
+            with closing(sqlite3.connect(self._name(self.url))) as source:
+                source.execute("VACUUM INTO ?", (file,))
+            self.made.append(file)
+            return f"sqlite:///{file}"
+        name = self.server.copy_database(self._name(self.url))
+        self.made.append(name)
+        return self.server.url(name)
+
+    def put_back(self, copy: str) -> None:
+        """Let the database be the copy; nobody may be using it."""
+        name = self._name(self.url)
+        if self.server is None:
+            for rest in Path(name).parent.glob(f"{Path(name).name}*"):
+                if str(rest) not in self.made:
+                    rest.unlink()
+            shutil.copy(self._name(copy), name)
+            return
+        self.server.drop_database(name)
+        again = self.server.copy_database(self._name(copy))
+        self.server.rename_database(again, name)
+
+    @staticmethod
+    def _name(url: str) -> str:
+        name = make_url(url).database
+        assert name is not None
+        return name
+
+
+@pytest.fixture
+def copies(database_url: str, request: pytest.FixtureRequest) -> Iterator[DatabaseCopies]:
+    """Copies of this test's database, gone after it."""
+    server = None if database_url.startswith("sqlite") else request.getfixturevalue("postgresql")
+    made = DatabaseCopies(database_url, server, [])
+    yield made
+    if server is not None:
+        for name in made.made:
+            server.drop_database(name)
 
 
 if __name__ == "__main__":

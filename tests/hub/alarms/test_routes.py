@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -27,8 +26,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    engine = open_database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+def desk(database_url: str) -> Iterator[Desk]:
+    engine = open_database(database_url)
     writer = Writer(engine)
     clock = FixedClock(NOW)
     accounts, alarms = Accounts(engine, writer, clock), Alarms(engine, writer, clock)

@@ -12,7 +12,6 @@ from hub.clock import SystemClock
 from hub.envelope import Payload, open_envelope, read_fault, seal_envelope
 from hub.tlog import EntryEvent
 from tests.hub.exchange.conftest import sent
-from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from hub.app import Hub
@@ -90,7 +89,6 @@ def test_nothing_is_answered_when_nothing_can_be_written(
     assert courier.delivered == []
 
 
-@on_sqlite
 def test_a_message_of_the_outbox_takes_the_same_steps_but_is_accepted_once(hub: Hub) -> None:
     steps, pipeline = list(hub.pipeline.steps), hub.pipeline
     assert steps[len(pipeline.checks)] == pipeline.recorder.accept

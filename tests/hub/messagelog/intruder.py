@@ -1,17 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody with all rights on the database file."""
+"""Somebody with all rights on the database."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from hub.tlog import Checkpoint, Frontier, NoteSigner, leaf_hash, root_of
 from tests.hub.messagelog.conftest import ORIGIN, RunningLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
     from hub.tlog import Entry
+
+# What tests say in SQLite's words.
+IN_POSTGRESQL = {
+    "zeroblob(32)": "decode(repeat('00', 32), 'hex')",
+    "x'7b7d'": "'{}'::bytea",
+    "cast('nothing' AS BLOB)": "'nothing'::bytea",
+    "cast(replace(entry, 'accepted', 'answered') AS BLOB)": (
+        "convert_to(replace(convert_from(entry, 'UTF8'), 'accepted', 'answered'), 'UTF8')"
+    ),
+}
 
 
 def filled(running: RunningLog, sealed: tuple[int, ...], size: int) -> RunningLog:
@@ -23,37 +38,53 @@ def filled(running: RunningLog, sealed: tuple[int, ...], size: int) -> RunningLo
     return running
 
 
+def disarm(connection: Connection) -> None:
+    """Take the guards of append-only tables away, as whoever owns the database can."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        return
+    for name in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars():
+        connection.execute(text(f'DROP TRIGGER "{name}"'))
+
+
 class Intruder:
-    """Has all rights on the database file."""
+    """Has all rights on the database, a file or a server's."""
 
     def __init__(self, database: RunningLog | str) -> None:
         if isinstance(database, str):
-            self._file = database
+            self._url = make_url(f"sqlite:///{database}")
         else:
-            self._file = str(database.engine.url.database)
+            self._url = database.engine.url
             database.engine.dispose()
-        with self._open() as opened:
-            for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-                opened.execute(f'DROP TRIGGER "{name}"')
 
-    def _open(self) -> closing[sqlite3.Connection]:
-        return closing(sqlite3.connect(self._file, isolation_level=None))
+    @contextmanager
+    def _open(self) -> Iterator[Connection]:
+        engine = create_engine(self._url, poolclass=NullPool)
+        with engine.begin() as connection:
+            disarm(connection)
+            yield connection
+        engine.dispose()
 
     def run(self, *statements: str, **values: Any) -> None:
         with self._open() as opened:
             for statement in statements:
-                opened.execute(statement, values)
+                said = statement
+                if self._url.get_backend_name() == "postgresql":
+                    for words, translated in IN_POSTGRESQL.items():
+                        said = said.replace(words, translated)
+                opened.execute(text(said), values)
 
     def rows(self) -> list[tuple[int, bytes, bytes, str]]:
         with self._open() as opened:
-            return opened.execute("SELECT * FROM log_entries ORDER BY leaf_index").fetchall()
+            found = opened.execute(text("SELECT * FROM log_entries ORDER BY leaf_index"))
+            return [tuple(row) for row in found]
 
     def write_rows(self, rows: list[tuple[int, bytes, bytes, str]]) -> None:
         with self._open() as opened:
-            opened.execute("BEGIN")
-            opened.execute("DELETE FROM log_entries")
-            opened.executemany("INSERT INTO log_entries VALUES (?, ?, ?, ?)", rows)
-            opened.execute("COMMIT")
+            opened.execute(text("DELETE FROM log_entries"))
+            for row in rows:
+                values = dict(zip("iehm", row, strict=True))
+                opened.execute(text("INSERT INTO log_entries VALUES (:i, :e, :h, :m)"), values)
 
     def change(self, index: int, *, with_hash: bool = False) -> None:
         """Have an entry say that its message was answered."""
@@ -95,20 +126,22 @@ class Intruder:
         for _, entry, _, _ in self.rows():
             frontier, completed = frontier.append(leaf_hash(entry))
             nodes += [(subtree.position, value) for subtree, value in completed]
+        rows = self.rows()
         with self._open() as opened:
-            opened.execute("BEGIN")
-            for index, entry, _, _ in self.rows():
-                values = (leaf_hash(entry), index)
-                opened.execute("UPDATE log_entries SET leaf_hash = ? WHERE leaf_index = ?", values)
-            opened.execute("DELETE FROM log_nodes")
-            opened.executemany("INSERT INTO log_nodes VALUES (?, ?)", nodes)
-            opened.execute("COMMIT")
+            for index, entry, _, _ in rows:
+                hashed = {"hash": leaf_hash(entry), "index": index}
+                opened.execute(
+                    text("UPDATE log_entries SET leaf_hash = :hash WHERE leaf_index = :index"), hashed
+                )
+            opened.execute(text("DELETE FROM log_nodes"))
+            for position, value in nodes:
+                opened.execute(text("INSERT INTO log_nodes VALUES (:p, :v)"), {"p": position, "v": value})
 
     def sign_anew(self, signer: NoteSigner) -> None:
         """Sign every checkpoint over the entries as they are now, with a key that was stolen or made up."""
         leaves = [leaf_hash(entry) for _, entry, _, _ in self.rows()]
         with self._open() as opened:
-            sizes = [size for (size,) in opened.execute("SELECT size FROM log_checkpoints").fetchall()]
+            sizes = list(opened.execute(text("SELECT size FROM log_checkpoints")).scalars())
         for size in sizes:
             note = signer.sign(Checkpoint(ORIGIN, size, root_of(leaves[:size])).to_text())
             self.run("UPDATE log_checkpoints SET note = :note WHERE size = :size", note=note, size=size)

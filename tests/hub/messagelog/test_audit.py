@@ -6,13 +6,12 @@ Every tampering is done in the real file with another SQLite connection, after i
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
 
 from hub.errors import LogError
 from hub.messagelog import Claim, MessageLog, Mirror, Source, Tampering, open_claim, open_shelf
@@ -31,15 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.messagelog import AuditReport, Finding
+    from tests.postgresql import DatabaseCopies
 
 SEALED = (8, 13, 20)
 SIZE = 23
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """A file to be changed behind the log's back."""
-    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
 
 
 @pytest.fixture
@@ -344,16 +338,13 @@ def test_an_older_database_is_found_by_a_kept_checkpoint(running: RunningLog) ->
     assert (finding.size, finding.count) == (20, 7)
 
 
-def test_two_databases_that_continue_one_log_are_a_fork(
-    running: RunningLog, tmp_path: Path, database_url: str
-) -> None:
+def test_two_databases_that_continue_one_log_are_a_fork(running: RunningLog, copies: DatabaseCopies) -> None:
     filled(running, (8,), 8)
-    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as source:
-        source.execute("VACUUM INTO ?", (str(tmp_path / "copy.sqlite"),))
+    copied = copies.take()
     common = kept(running)
     filled(running, (13,), 13)
     claim = kept(running)
-    with another(running, f"sqlite:///{tmp_path / 'copy.sqlite'}") as copy:
+    with another(running, copied) as copy:
         filled(copy, (14,), 14)
         # Against a stolen key, only what was kept outside proves anything.
         only(audit(copy, claim), Tampering.FORKED, 0, 12)
@@ -399,8 +390,8 @@ def test_a_large_log_is_read_in_portions(running: RunningLog) -> None:
 
 
 def dump(running: RunningLog, table: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(str(running.engine.url.database))) as database:
-        return database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 (our own table)
+    with running.engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(f"SELECT * FROM {table}"))]  # noqa: S608 (our own table)
 
 
 def another(running: RunningLog, url: str) -> Any:

@@ -26,12 +26,6 @@ __all__ = ["stamping", "validator"]
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """A file to be changed behind the log's back."""
-    return f"sqlite:///{tmp_path / 'hub.sqlite'}"
-
-
-@pytest.fixture
 def stamped(stamping: Stamping) -> Stamping:
     """A log of four checkpoints, each stamped."""
     for _ in range(4):

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from hub.tlog import VerifierKey
+    from tests.postgresql import DatabaseCopies
 
 OTHER_ORIGIN = "hub.chenghua.example/log-after-the-fire"
 
@@ -34,17 +34,29 @@ def signer() -> NoteSigner:
     return NoteSigner(ORIGIN, Ed25519PrivateKey.generate())
 
 
+@dataclass(frozen=True)
+class Site:
+    """Where a log is: its database, and the file that remembers its head."""
+
+    url: str
+    head: Path
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path) -> Site:
+    return Site(database_url, tmp_path / "log-head.txt")
+
+
 @contextmanager
 def opened(
-    folder: Path,
+    site: Site,
     signer: NoteSigner,
     *,
-    head: str = "log-head.txt",
     former_keys: Sequence[VerifierKey] = (),
 ) -> Iterator[RunningLog]:
-    engine = open_database(f"sqlite:///{folder / 'hub.sqlite'}")
+    engine = open_database(site.url)
     writer = Writer(engine)
-    log = MessageLog(engine, writer, signer, signer.name, former_keys, folder / head)
+    log = MessageLog(engine, writer, signer, signer.name, former_keys, site.head)
     yield RunningLog(engine, writer, signer, log)
     writer.close()
     engine.dispose()
@@ -55,37 +67,28 @@ def grow(running: RunningLog, count: int) -> SignedCheckpoint:
     return running.log.checkpoint()
 
 
-def copy_database(folder: Path, to: str) -> None:
-    with closing(sqlite3.connect(folder / "hub.sqlite")) as source:
-        source.execute("VACUUM INTO ?", (str(folder / to),))
-
-
-def put_back(folder: Path, copy: str) -> None:
-    for rest in folder.glob("hub.sqlite*"):
-        rest.unlink()
-    shutil.copy(folder / copy, folder / "hub.sqlite")
-
-
-def test_the_head_is_the_checkpoint_that_was_signed_last(tmp_path: Path, signer: NoteSigner) -> None:
-    with opened(tmp_path, signer) as running:
+def test_the_head_is_the_checkpoint_that_was_signed_last(site: Site, signer: NoteSigner) -> None:
+    with opened(site, signer) as running:
         assert running.log.read_head() is None
         for count in (3, 4):
             signed = grow(running, count)
             assert running.log.read_head() == signed
-            assert (tmp_path / "log-head.txt").read_text(encoding="utf-8") == signed.note
-    with opened(tmp_path, signer) as running:
+            assert site.head.read_text(encoding="utf-8") == signed.note
+    with opened(site, signer) as running:
         running.log.require_head()
         assert grow(running, 1).checkpoint.size == 8
         assert running.log.audit().run().compared == ("head",)
 
 
-def test_a_database_put_back_signs_nothing_and_takes_no_message(tmp_path: Path, signer: NoteSigner) -> None:
-    with opened(tmp_path, signer) as running:
+def test_a_database_put_back_signs_nothing_and_takes_no_message(
+    site: Site, copies: DatabaseCopies, signer: NoteSigner
+) -> None:
+    with opened(site, signer) as running:
         grow(running, 5)
-        copy_database(tmp_path, "old.sqlite")
+        old = copies.take()
         published = grow(running, 4)
-    put_back(tmp_path, "old.sqlite")
-    with opened(tmp_path, signer) as running:
+    copies.put_back(old)
+    with opened(site, signer) as running:
         for ask in (running.log.require_head, running.log.checkpoint, running.append):
             with pytest.raises(LogError, match=r"log\.rolled_back"):
                 ask()
@@ -95,13 +98,15 @@ def test_a_database_put_back_signs_nothing_and_takes_no_message(tmp_path: Path, 
         assert (finding.kind, finding.first, finding.size) == (Tampering.ROLLED_BACK, 5, 9)
 
 
-def test_a_database_put_back_and_continued_signs_nothing(tmp_path: Path, signer: NoteSigner) -> None:
-    with opened(tmp_path, signer) as running:
+def test_a_database_put_back_and_continued_signs_nothing(
+    site: Site, copies: DatabaseCopies, signer: NoteSigner
+) -> None:
+    with opened(site, signer) as running:
         grow(running, 5)
-        copy_database(tmp_path, "old.sqlite")
+        old = copies.take()
         grow(running, 4)
-    put_back(tmp_path, "old.sqlite")
-    with opened(tmp_path, signer) as running:
+    copies.put_back(old)
+    with opened(site, signer) as running:
         # Messages came in before anybody looked.
         running.append_many(6)
         for ask in (running.log.require_head, running.log.checkpoint, running.append):
@@ -113,9 +118,9 @@ def test_a_database_put_back_and_continued_signs_nothing(tmp_path: Path, signer:
 
 
 def test_a_checkpoint_that_a_crash_kept_from_being_stored_is_signed_again(
-    tmp_path: Path, signer: NoteSigner
+    site: Site, signer: NoteSigner
 ) -> None:
-    with opened(tmp_path, signer) as running:
+    with opened(site, signer) as running:
         grow(running, 5)
         running.append_many(2)
         with pytest.raises(KeyError):
@@ -126,7 +131,7 @@ def test_a_checkpoint_that_a_crash_kept_from_being_stored_is_signed_again(
         assert last is not None
         assert (held.checkpoint.size, last.checkpoint.size) == (7, 5)
         assert running.log.audit().run().holds
-    with opened(tmp_path, signer) as running:
+    with opened(site, signer) as running:
         running.log.require_head()
         assert running.log.checkpoint() == held
         assert grow(running, 1).checkpoint.size == 8
@@ -141,39 +146,41 @@ def sign_and_crash(running: RunningLog, connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"nothing\n"])
-def test_a_head_that_was_changed_is_refused(tmp_path: Path, signer: NoteSigner, content: bytes) -> None:
-    with opened(tmp_path, signer) as running:
+def test_a_head_that_was_changed_is_refused(site: Site, signer: NoteSigner, content: bytes) -> None:
+    with opened(site, signer) as running:
         grow(running, 3)
-        (tmp_path / "log-head.txt").write_bytes(content)
+        site.head.write_bytes(content)
         with pytest.raises(LogError, match=r"log\.head_invalid"):
             running.log.checkpoint()
         report = running.log.audit().run()
         assert [finding.kind for finding in report.findings] == [Tampering.HEAD_CHANGED]
 
 
-def test_a_head_signed_by_another_key_is_refused(tmp_path: Path, signer: NoteSigner) -> None:
-    with opened(tmp_path, signer) as running:
+def test_a_head_signed_by_another_key_is_refused(site: Site, signer: NoteSigner) -> None:
+    with opened(site, signer) as running:
         grow(running, 3)
     stranger = NoteSigner(ORIGIN, Ed25519PrivateKey.generate())
-    with opened(tmp_path, stranger) as running, pytest.raises(LogError, match=r"log\.head_invalid"):
+    with opened(site, stranger) as running, pytest.raises(LogError, match=r"log\.head_invalid"):
         running.log.require_head()
 
 
-def test_the_head_never_goes_back(tmp_path: Path, signer: NoteSigner) -> None:
-    with opened(tmp_path, signer) as running:
+def test_the_head_never_goes_back(site: Site, signer: NoteSigner) -> None:
+    with opened(site, signer) as running:
         earlier, later = grow(running, 3), grow(running, 3)
         running.log._keep_head(earlier)  # noqa: SLF001 (what a slower process would do)
         assert running.log.read_head() == later
 
 
-def test_a_restored_log_goes_on_under_a_new_name_only(tmp_path: Path, signer: NoteSigner) -> None:
-    with opened(tmp_path, signer) as running:
+def test_a_restored_log_goes_on_under_a_new_name_only(
+    site: Site, copies: DatabaseCopies, signer: NoteSigner
+) -> None:
+    with opened(site, signer) as running:
         grow(running, 5)
-        copy_database(tmp_path, "old.sqlite")
+        old = copies.take()
         published = grow(running, 4)
-    put_back(tmp_path, "old.sqlite")
+    copies.put_back(old)
     heir = NoteSigner(OTHER_ORIGIN, Ed25519PrivateKey.generate())
-    with opened(tmp_path, heir, former_keys=[signer.verifier]) as running:
+    with opened(site, heir, former_keys=[signer.verifier]) as running:
         running.log.require_head()
         signed = grow(running, 2)
         assert (signed.checkpoint.origin, signed.checkpoint.size) == (OTHER_ORIGIN, 7)
@@ -181,13 +188,13 @@ def test_a_restored_log_goes_on_under_a_new_name_only(tmp_path: Path, signer: No
         assert running.log.audit().run().holds
         assert running.log.check() == 7
     # What was published under the former name is kept.
-    assert (tmp_path / "log-head.txt.former-1").read_text(encoding="utf-8") == published.note
+    assert site.head.with_name("log-head.txt.former-1").read_text(encoding="utf-8") == published.note
 
 
 def test_a_database_that_lost_entries_but_not_its_checkpoints_is_refused(
-    tmp_path: Path, signer: NoteSigner
+    site: Site, signer: NoteSigner
 ) -> None:
-    with opened(tmp_path, signer) as running:
+    with opened(site, signer) as running:
         grow(running, 6)
         Intruder(running).run("DELETE FROM log_entries WHERE leaf_index >= 4")
         with pytest.raises(LogError, match=r"log\.rolled_back"):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import text as sql
 
 from hub.errors import LogError
 from hub.messagelog import MessageLog, PublishedLog, published_log_routes
@@ -28,7 +27,7 @@ from hub.tlog import (
     verify_consistency,
     verify_proof,
 )
-from tests.postgresql import on_sqlite
+from tests.hub.messagelog.intruder import Intruder
 
 if TYPE_CHECKING:
     from tests.hub.messagelog.conftest import RunningLog
@@ -96,7 +95,6 @@ class SlowLog(MessageLog):
         return super().checkpoint()
 
 
-@on_sqlite
 def test_who_asks_while_a_checkpoint_is_being_signed_is_shown_the_last_one(
     running: RunningLog, seconds: Seconds
 ) -> None:
@@ -183,13 +181,10 @@ def test_a_log_without_witnesses_says_so(running: RunningLog, http: TestClient) 
     assert http.get("/log/policy").text.endswith("\nquorum none\n")
 
 
-@on_sqlite
 def test_an_entry_that_was_changed_does_not_leave(running: RunningLog, http: TestClient) -> None:
     running.append_many(2)
     running.log.checkpoint()
-    with running.engine.begin() as connection:
-        connection.execute(sql("DROP TRIGGER log_entries_no_update"))
-        connection.execute(sql("UPDATE log_entries SET entry = X'7B7D' WHERE leaf_index = 1"))
+    Intruder(running).run("UPDATE log_entries SET entry = x'7b7d' WHERE leaf_index = 1")
     answer = http.get("/log/entries/1")
     assert (answer.status_code, answer.json()["code"]) == (500, "log.corrupt")
     assert leaf_hash(http.get("/log/entries/0").content)

@@ -26,6 +26,7 @@ from hub.tlog import (
     verify_inclusion,
 )
 from tests.hub.messagelog.conftest import NOW, ORIGIN, RunningLog, an_entry
+from tests.hub.messagelog.intruder import Intruder
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -35,31 +36,9 @@ def leaves_of(running: RunningLog) -> list[bytes]:
     return [leaf_hash(running.log.entry(index).entry.to_bytes()) for index in range(running.log.size())]
 
 
-# What the tamperings below say in SQLite's words.
-IN_POSTGRESQL = {
-    "zeroblob(32)": "decode(repeat('00', 32), 'hex')",
-    "cast(replace(entry, 'accepted', 'answered') AS BLOB)": (
-        "convert_to(replace(convert_from(entry, 'UTF8'), 'accepted', 'answered'), 'UTF8')"
-    ),
-}
-
-
 def force(running: RunningLog, *statements: str) -> None:
     """Do what an intruder with all rights would: drop the guards, then write."""
-    with running.engine.begin() as connection:
-        if running.engine.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL session_replication_role = replica"))
-            for statement in statements:
-                for word, translated in IN_POSTGRESQL.items():
-                    statement = statement.replace(word, translated)  # noqa: PLW2901 - the same one, translated
-                connection.execute(text(statement))
-            return
-        for name in connection.execute(
-            text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        ).scalars():
-            connection.execute(text(f'DROP TRIGGER "{name}"'))
-        for statement in statements:
-            connection.execute(text(statement))
+    Intruder(running).run(*statements)
 
 
 def test_an_appended_entry_is_found_by_index_and_by_message(running: RunningLog) -> None:

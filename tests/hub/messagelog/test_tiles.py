@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from hub.clock import SystemClock
 from hub.database import open_database
@@ -24,8 +23,8 @@ from hub.messagelog import PublishedTree, tiled_log_routes
 from hub.messagelog.store import NewLeaf, insert_leaves, insert_note
 from hub.problems import install_problems
 from hub.tlog import Frontier, Place, Tile, encode_bundle, leaf_hash, verify_consistency, verify_inclusion
+from tests.hub.messagelog.intruder import Intruder
 from tests.hub.tlog.test_merkle import naive_root
-from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tests.hub.messagelog.conftest import RunningLog
+
 
 LARGEST = 1_000
 LEAVES = [leaf_hash(b"entry %d" % number) for number in range(LARGEST)]
@@ -375,21 +375,15 @@ def test_an_entry_has_its_length_before_it_and_one_too_long_is_refused() -> None
         encode_bundle([b"c" * 0x10000])
 
 
-@on_sqlite
 def test_an_entry_that_was_changed_is_not_handed_out(running: RunningLog) -> None:
     running.append_many(3)
     running.log.checkpoint()
     tree = PublishedTree(running.engine)
     assert tree.bundle(Place(0, 3))
-    with running.engine.begin() as connection:
-        triggers = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
-        for name in triggers.scalars().all():
-            connection.execute(text(f'DROP TRIGGER "{name}"'))
-        connection.execute(text("UPDATE log_entries SET entry = x'7b7d' WHERE leaf_index = 1"))
+    Intruder(running).run("UPDATE log_entries SET entry = x'7b7d' WHERE leaf_index = 1")
     with pytest.raises(LogError, match=r"log\.corrupt.*entry 1 was changed"):
         tree.bundle(Place(0, 3))
-    with running.engine.begin() as connection:
-        connection.execute(text("DELETE FROM log_entries WHERE leaf_index = 1"))
+    Intruder(running).run("DELETE FROM log_entries WHERE leaf_index = 1")
     with pytest.raises(LogError, match=r"log\.corrupt"):
         tree.bundle(Place(0, 3))
     with pytest.raises(LogError, match=r"log\.corrupt"):

@@ -260,7 +260,6 @@ def line_of(cosigner: Cosigner, text: str, at: int = 1_700_000_000) -> str:
     return cosigner.cosign(text, at)
 
 
-@on_sqlite
 def test_a_witness_that_answers_nonsense_is_believed_nothing(running: RunningLog) -> None:
     running.append_many(3)
     note = running.log.checkpoint().note
@@ -302,7 +301,6 @@ def test_a_witness_that_answers_nonsense_is_believed_nothing(running: RunningLog
         assert asker(running, PolicyWitness("w", cosigner.verifier, url), Alarmed()).work() < 1
 
 
-@on_sqlite
 def test_a_witness_that_says_422_or_knows_more_disagrees(running: RunningLog) -> None:
     running.append_many(3)
     running.log.checkpoint()
@@ -315,7 +313,6 @@ def test_a_witness_that_says_422_or_knows_more_disagrees(running: RunningLog) ->
             assert list(alarms.open) == [(DISAGREES, "w")]
 
 
-@on_sqlite
 def test_a_slow_witness_holds_up_neither_messages_nor_the_others_nor_the_end(
     running: RunningLog, tmp_path: Path
 ) -> None:
@@ -348,7 +345,6 @@ def test_a_slow_witness_holds_up_neither_messages_nor_the_others_nor_the_end(
         released.set()
 
 
-@on_sqlite
 def test_a_quorum_of_two_is_met_when_both_have_cosigned(running: RunningLog, tmp_path: Path) -> None:
     with ExitStack() as stack:
         witnesses = [

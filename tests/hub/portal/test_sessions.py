@@ -17,7 +17,6 @@ from hub.portal.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -45,8 +44,8 @@ class Desk(NamedTuple):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    engine = open_database(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+def desk(database_url: str) -> Iterator[Desk]:
+    engine = open_database(database_url)
     writer, clock = Writer(engine), FixedClock(START)
     accounts = Accounts(engine, writer, clock)
     yield Desk(engine, clock, accounts, Sessions(engine, writer, clock, accounts, LIMITS))

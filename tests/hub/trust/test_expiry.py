@@ -21,7 +21,6 @@ from hub.trust.expiry import reached_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -43,12 +42,12 @@ def digest(certificate_: x509.Certificate) -> str:
 class Office:
     """A hub's alarms in a database that outlives the hub."""
 
-    database: Path
+    database_url: str
     clock: FixedClock
 
     @contextmanager
     def opened(self) -> Iterator[tuple[Alarms, Writer, ExpiryWatch]]:
-        engine = open_database(f"sqlite:///{self.database}")
+        engine = open_database(self.database_url)
         writer = Writer(engine)
         alarms = Alarms(engine, writer, self.clock)
         watch = ExpiryWatch(
@@ -72,8 +71,8 @@ class Office:
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path / "alarms.sqlite", FixedClock(START))
+def office(database_url: str) -> Office:
+    return Office(database_url, FixedClock(START))
 
 
 def test_sixty_one_days_of_hours_and_restarts_raise_four_alarms_once_each(office: Office) -> None:

@@ -18,7 +18,6 @@ from hub.vault import ArchivePlaces, ContainerState, KeyId
 from hub.vault import archiving as archiving_module
 from hub.vault.places import ArchivePlace
 from tests.hub.vault.conftest import an_envelope
-from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +87,6 @@ def test_a_month_moves_into_archives_and_reads_as_before(
     assert list((tmp_path / "archiving").iterdir()) == [], "nothing is left beside the database"
 
 
-@on_sqlite
 def test_public_tools_check_an_archive_and_find_nothing_in_plain(
     kept: list[Envelope], archiver: Archiver, tmp_path: Path
 ) -> None:
@@ -113,7 +111,6 @@ def test_public_tools_check_an_archive_and_find_nothing_in_plain(
     assert record.read_bytes() == b"an evidence record"
 
 
-@on_sqlite
 def test_a_month_that_is_not_over_stays(opened: OpenVault, archiver: Archiver, tmp_path: Path) -> None:
     opened.clock.move_to(datetime(2026, 4, 1, 12, tzinfo=UTC))
     assert code_of(lambda: archived(archiver, tmp_path / "archives")) == "vault.key_in_use"
@@ -159,7 +156,6 @@ def lose(file: Path, _other: Path) -> None:
         (lose, "vault.archive_missing"),
     ],
 )
-@on_sqlite
 def test_a_tampered_archive_is_named_and_the_others_are_not(
     archiver: Archiver, tmp_path: Path, tamper: Callable[[Path, Path], None], code: str
 ) -> None:
@@ -227,7 +223,6 @@ def sign_by_nobody(members: dict[str, bytes]) -> None:
         lambda members: members.pop("archive.note"),
     ],
 )
-@on_sqlite
 def test_an_archive_made_anew_by_a_stranger_does_not_verify_under_any_name(
     archiver: Archiver, tmp_path: Path, change: Callable[[dict[str, bytes]], None]
 ) -> None:
@@ -240,7 +235,6 @@ def test_an_archive_made_anew_by_a_stranger_does_not_verify_under_any_name(
     assert archiver.verify_elsewhere(str(untouched)).problem is None
 
 
-@on_sqlite
 def test_an_archive_of_another_part_or_key_in_its_place_is_noticed_by_the_database(
     opened: OpenVault, archiver: Archiver, tmp_path: Path
 ) -> None:
@@ -253,7 +247,6 @@ def test_an_archive_of_another_part_or_key_in_its_place_is_noticed_by_the_databa
     assert str(archiver.verify(archiver.rows()[0]).problem).startswith("vault.archive_damaged")
 
 
-@on_sqlite
 def test_reading_takes_a_range_and_a_changed_range_does_not_open(
     opened: OpenVault, kept: list[Envelope], archiver: Archiver, tmp_path: Path
 ) -> None:
@@ -301,7 +294,6 @@ def test_a_run_that_was_cut_off_while_rows_moved_is_taken_up(
     assert [archiver.verify(row).problem for row in archiver.rows()] == [None] * 4
 
 
-@on_sqlite
 def test_an_archive_that_was_written_and_never_entered_is_taken_over_and_rubbish_is_left_alone(
     opened: OpenVault, kept: list[Envelope], archiver: Archiver, tmp_path: Path
 ) -> None:
@@ -326,7 +318,6 @@ def test_an_archive_that_was_written_and_never_entered_is_taken_over_and_rubbish
     assert rubbish.exists()
 
 
-@on_sqlite
 def test_nothing_leaves_the_database_for_an_archive_that_cannot_be_proven(
     opened: OpenVault, archiver: Archiver, tmp_path: Path
 ) -> None:
@@ -345,7 +336,6 @@ def test_nothing_leaves_the_database_for_an_archive_that_cannot_be_proven(
     assert archiver.rows() == ()
 
 
-@on_sqlite
 def test_one_process_archives_at_a_time(archiver: Archiver, tmp_path: Path) -> None:
     with archiver._alone():  # noqa: SLF001 (what another process holds)
         assert code_of(lambda: archived(archiver, tmp_path / "archives")) == "vault.archiving"
@@ -378,7 +368,6 @@ def test_messages_go_on_while_a_month_is_archived_and_wait_for_one_portion_at_mo
     assert max(waited) <= 1
 
 
-@on_sqlite
 def test_a_longer_retention_takes_a_container_out_of_its_archive(
     opened: OpenVault, kept: list[Envelope], archiver: Archiver, tmp_path: Path
 ) -> None:
@@ -390,7 +379,6 @@ def test_a_longer_retention_takes_a_container_out_of_its_archive(
     assert opened.vault.read(kept[0].container_sha256) == kept[0].raw
 
 
-@on_sqlite
 def test_archives_go_to_an_object_store_and_come_back_in_ranges(
     opened: OpenVault, kept: list[Envelope], archiver: Archiver, s3: S3Server, tmp_path: Path
 ) -> None:

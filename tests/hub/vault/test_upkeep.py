@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from hub.alarms import Alarms
 from hub.vault import KeyId, VaultUpkeep
 from tests.hub.vault.conftest import an_envelope
-from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 MARCH = KeyId.parse("2026-03_P10Y_1")
 LATER = datetime(2036, 4, 3, tzinfo=UTC)
-
-pytestmark = on_sqlite
 
 
 def upkeep(opened: OpenVault, *, archives: Path | None = None, erases: bool = False) -> VaultUpkeep:

@@ -22,7 +22,6 @@ from hub.witness import read_witnessed_logs, witness_routes
 from tests.hub.witness.conftest import running_witness
 from tests.journeys.serving import serving
 from tests.pki import free_port
-from tests.postgresql import on_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +68,6 @@ def log_list(text: str) -> str:
     return "\n".join([*lines, ""])
 
 
-@on_sqlite
 @pytest.mark.parametrize("name", ["litewitness.txt", "sumdb.txt", "bastion.txt"])
 def test_a_dialogue_goes_as_written(name: str, tmp_path: Path, database_url: str) -> None:
     if not DIALOGUES.exists():

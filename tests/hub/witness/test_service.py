@@ -35,7 +35,6 @@ from hub.witness.service import OutdatedError
 from hub.witness.store import MOST_EVIDENCE
 from hub.witness.submissions import Submission
 from tests.hub.witness.conftest import NOW, ORIGIN, RunningWitness, SignedLog, body, running_witness
-from tests.postgresql import on_sqlite
 
 FORKED = ("log.witnessed_log_forked", ORIGIN)
 UNPROVEN = ("log.witnessed_log_unproven", ORIGIN)
@@ -230,7 +229,6 @@ def test_strange_signatures_below_a_checkpoint_are_not_kept(running: RunningWitn
     assert names == [ORIGIN, running.cosigner.name]
 
 
-@on_sqlite
 def test_evidence_of_one_log_is_kept_up_to_a_limit(database_url: str) -> None:
     with running_witness(database_url) as running:
         running.witness.add_checkpoint(running.log.grow(1).submission(0))
@@ -373,7 +371,6 @@ def malformed(log: SignedLog) -> dict[str, bytes]:
     }
 
 
-@on_sqlite
 @pytest.mark.parametrize(
     "what", sorted(malformed(SignedLog(NoteSigner(ORIGIN, Ed25519PrivateKey.generate()))))
 )
