@@ -174,13 +174,18 @@ def _unprivileged() -> int | None:
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
 
-def _programs(folder: Path, user: int | None) -> Path:
-    """Return the folder of the server's programs, copied when the unprivileged user could not reach them."""
+def programs_in_wheel() -> Path:
+    """Return the folder of PostgreSQL's programs, `pg_dump` and its like among them."""
     found = importlib.util.find_spec(_WHEEL)
     assert found is not None
     assert found.submodule_search_locations is not None
-    package = Path(found.submodule_search_locations[0])
-    programs = package / "pginstall" / "bin"
+    return Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _programs(folder: Path, user: int | None) -> Path:
+    """Return the folder of the server's programs, copied when the unprivileged user could not reach them."""
+    programs = programs_in_wheel()
+    package = programs.parents[1]
     try:
         _run([programs / "postgres", "--version"], folder, user)
     except PermissionError:
