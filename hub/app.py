@@ -226,6 +226,10 @@ class Hub:
         ):
             self.threads.append(threading.Thread(target=run, name=name, daemon=True))
             self.threads[-1].start()
+        self.begin_connecting()
+
+    def begin_connecting(self) -> None:
+        """Keep this process's own TLS certificates fresh, where it has any."""
         if self.connections is not None:
             self.threads.append(threading.Thread(target=self.connections.run, name="tls", daemon=True))
             self.threads[-1].start()
@@ -659,6 +663,7 @@ async def deliver(hub: Hub) -> None:
         asyncio.create_task(_look_after_certificates(hub.upkeep)),
     ]
     hub.refresher.start()
+    hub.begin_connecting()
     try:
         await hub.worker.run()
     finally:

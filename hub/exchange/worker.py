@@ -110,6 +110,7 @@ class DeliveryWorker:
         self._clock = clock
         self._luck = luck or random.Random()  # noqa: S311 - spreads load, protects nothing
         self._paces = Paces()
+        self._workers = 1
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -169,7 +170,7 @@ class DeliveryWorker:
             return 0
         now = self._clock.now()
         for each in claimed:
-            pace = self._pace(each.lane, each.service)
+            pace = self._paces.of(each.lane, self._policy(each.service), workers=self._workers)
             pace.begin(now)
             task = asyncio.create_task(self._deliver(each, pace))
             self._tasks.add(task)
@@ -186,14 +187,15 @@ class DeliveryWorker:
         return self._outbox.claim(most, self._room)
 
     def _room(self, lane: Lane, service: ServiceId, claims: Claims) -> int:
-        if self._pauses.is_paused(service):
-            return 0
+        self._workers = claims.workers
         policy = self._policy(service)
-        room = self._paces.of(lane, policy, workers=claims.workers).room(self._clock.now())
+        pace = self._paces.of(lane, policy, workers=claims.workers)
+        if self._pauses.is_paused(service):
+            # After maintenance it begins anew.
+            pace.forgive()
+            return 0
+        room = pace.room(self._clock.now())
         return min(room, policy.concurrency - claims.by_lane.get(lane, 0))
-
-    def _pace(self, lane: Lane, service: ServiceId) -> Pace:
-        return self._paces.of(lane, self._policy(service))
 
     def _policy(self, service: ServiceId) -> DeliveryPolicy:
         try:

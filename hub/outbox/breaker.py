@@ -33,7 +33,7 @@ class Breaker:
     """The breaker of one lane; knows no clock, and is used from one thread."""
 
     def __init__(self, policy: DeliveryPolicy) -> None:
-        self.policy = policy
+        self._policy = policy
         self._failures = 0
         self._opened_at: datetime | None = None
         self._trials = 0
@@ -42,7 +42,7 @@ class Breaker:
         """Return how it stands."""
         if self._opened_at is None:
             return BreakerState.CLOSED
-        is_over = now >= self._opened_at + timedelta(seconds=self.policy.breaker_seconds)
+        is_over = now >= self._opened_at + timedelta(seconds=self._policy.breaker_seconds)
         return BreakerState.HALF_OPEN if is_over else BreakerState.OPEN
 
     def allows(self, now: datetime) -> bool:
@@ -72,7 +72,7 @@ class Breaker:
         is_trial = self.state(now) is BreakerState.HALF_OPEN
         self._trials = 0 if is_trial else self._trials
         # What was under way when it opened says nothing new, and must not keep it open longer.
-        if is_trial or (self._opened_at is None and self._failures >= self.policy.breaker_failures):
+        if is_trial or (self._opened_at is None and self._failures >= self._policy.breaker_failures):
             self._opened_at = now
 
     def gave_up(self) -> None:

@@ -33,8 +33,14 @@ class Pace:
 
     def follow(self, policy: DeliveryPolicy, *, workers: int) -> None:
         """Take over what the registry says now, and with how many the work is shared."""
-        self._policy = self.breaker.policy = policy
+        if policy != self._policy:
+            self._policy = policy
+            self.forgive()
         self._workers = max(workers, 1)
+
+    def forgive(self) -> None:
+        """Forget earlier failures: somebody has looked after the partner."""
+        self.breaker = Breaker(self._policy)
 
     def room(self, now: datetime) -> int:
         """Return how many may begin now."""

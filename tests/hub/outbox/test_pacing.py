@@ -70,7 +70,11 @@ def test_an_open_breaker_leaves_no_room_and_a_half_open_one_room_for_one() -> No
     assert pace.room(at(11)) == 1
 
 
-def test_a_changed_policy_holds_at_once() -> None:
+def test_a_changed_policy_holds_at_once_and_forgives() -> None:
     paces = Paces()
-    assert paces.of(Lane("a"), DeliveryPolicy(concurrency=1)).room(START) == 1
-    assert paces.of(Lane("a"), DeliveryPolicy(concurrency=6)).room(START) == 6
+    pace = paces.of(Lane("a"), DeliveryPolicy(concurrency=1, breaker_failures=1))
+    assert pace.room(START) == 1
+    pace.begin(START)
+    pace.end(START, is_answered=False)
+    assert paces.of(Lane("a"), DeliveryPolicy(concurrency=1, breaker_failures=1)).room(START) == 0
+    assert paces.of(Lane("a"), DeliveryPolicy(concurrency=6, breaker_failures=1)).room(START) == 6
