@@ -38,6 +38,7 @@ from hub.exchange import (
     Courier,
     DeadLetters,
     DeliveryWorker,
+    ErasedSearchKeys,
     HeldMessages,
     HttpCourier,
     HubAudit,
@@ -107,7 +108,17 @@ from hub.trust import (
     policies_allowing,
 )
 from hub.trustlist import TableStore, TrustListArchive, read_containers, read_pinned, trust_list_routes
-from hub.vault import ArchivePlaces, Archiver, Eraser, Holds, LargeFiles, S3Access, Vault, VaultUpkeep
+from hub.vault import (
+    ArchivePlaces,
+    Archiver,
+    Eraser,
+    Holds,
+    LargeFiles,
+    S3Access,
+    Vault,
+    VaultUpkeep,
+    vault_routes,
+)
 from hub.vault import KeyFolder as DataKeyFolder
 from hub.wire import ClientsByCertificate
 from hub.witness import Witness, load_witness_key, read_witnessed_logs, witness_routes
@@ -364,7 +375,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         clock=clock,
     )
     holds = Holds(engine, writer, vault, HeldMessages(engine, vault), clock)
-    eraser = Eraser(engine, writer, vault, holds, log, clock)
+    eraser = Eraser(engine, writer, vault, holds, log, clock, ErasedSearchKeys())
     archiver = Archiver(
         engine=engine,
         writer=writer,
@@ -744,6 +755,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
     app.include_router(registry_routes(hub.registry, authenticate))
     app.include_router(certificate_routes(hub.certificates, authenticate))
     app.include_router(encryption_routes(hub.registry, hub.pipeline.clock))
+    app.include_router(vault_routes(hub.eraser, authenticate))
     app.include_router(alarm_routes(hub.alarms, authenticate))
     app.include_router(trust_list_routes(hub.trust_lists, hub.pipeline.clock, authenticate))
     app.include_router(key_routes(hub.keys, clock=hub.pipeline.clock, authenticate=authenticate))

@@ -8,6 +8,7 @@ from hub.exchange.deadletter_routes import dead_letter_routes
 from hub.exchange.deadletters import DeadLetters, Preview, Replayed
 from hub.exchange.delivery import RECEIPT_HEADER, HttpCourier
 from hub.exchange.downloads import Tickets, answer_outcome, send_container
+from hub.exchange.forgetting import ErasedSearchKeys
 from hub.exchange.held import HeldMessages
 from hub.exchange.interruptions import Interruptions
 from hub.exchange.largedelivery import (
@@ -51,6 +52,7 @@ __all__ = [
     "Courier",
     "DeadLetters",
     "DeliveryWorker",
+    "ErasedSearchKeys",
     "ExchangeRecord",
     "ExchangeState",
     "Found",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     Connection,
     Index,
@@ -65,6 +66,15 @@ exchanges = Table(
     Index("exchanges_by_sender_and_service", "sender", "service", "received_at", "message_id"),
     Index("exchanges_by_recipient", "recipient", "received_at", "message_id"),
     Index("exchanges_by_service", "service", "received_at", "message_id"),
+    # What is erased is known by its container only.
+    Index("exchanges_by_request_container", "request_sha256"),
+)
+_IS_ANSWERED = text("answer_sha256 IS NOT NULL")
+Index(
+    "exchanges_by_answer_container",
+    exchanges.c.answer_sha256,
+    sqlite_where=_IS_ANSWERED,
+    postgresql_where=_IS_ANSWERED,
 )
 _IS_UNPROCESSED = text("state <> 'processed'")
 Index(
@@ -98,6 +108,14 @@ _CONCLUDE_QUEUED = update(exchanges).where(
 )
 _NOTE = update(exchanges).where(exchanges.c.message_id == bindparam("noted"))
 _IN_PROGRESS = select(exchanges.c.message_id, exchanges.c.attempts, exchanges.c.worker).where(_IS_IN_PROGRESS)
+
+
+_SOME: BindParameter[str] = bindparam("digests", expanding=True)
+# Two questions, so that each walks its own index.
+_OF_CONTAINERS = (
+    select(exchanges.c.message_id).where(exchanges.c.request_sha256.in_(_SOME)),
+    select(exchanges.c.message_id).where(exchanges.c.answer_sha256.in_(_SOME), _IS_ANSWERED),
+)
 
 
 class Try(NamedTuple):
@@ -279,6 +297,22 @@ def all_exchanges(connection: Connection) -> Iterator[ExchangeRecord]:
     while some := list_after(connection, after, 500):
         yield from some
         after = some[-1].message_id
+
+
+def ids_of_containers(connection: Connection, digests: Sequence[str]) -> set[MessageId]:
+    """Return the messages whose request or answer is one of some containers.
+
+    Args:
+        connection: to read with.
+        digests: SHA-256, lower-case hex; some hundred at most.
+    """
+    if not digests:
+        return set()
+    return {
+        MessageId(found)
+        for query in _OF_CONTAINERS
+        for found in connection.scalars(query, {"digests": list(digests)})
+    }
 
 
 def list_after(connection: Connection, message_id: str, most: int) -> list[ExchangeRecord]:

@@ -19,13 +19,14 @@ upkeep      what is done from time to time
 from hub.vault.archivefiles import verify_archive
 from hub.vault.archivestore import ArchiveRow
 from hub.vault.archiving import Archiver, ArchiveReport
-from hub.vault.erasure import ErasableKey, Eraser
+from hub.vault.erasure import ErasableKey, Eraser, ForgetsContainers
 from hub.vault.holds import Hold, Holdings, HoldKind, Holds
 from hub.vault.incoming import Incomer, Incoming
 from hub.vault.keyfolder import KeyFolder
 from hub.vault.keyids import KeyId
 from hub.vault.largefiles import PIECE_BYTES, FileWriter, LargeFiles
 from hub.vault.places import ArchivePlaces, S3Access
+from hub.vault.routes import vault_routes
 from hub.vault.service import ContainerState, Vault
 from hub.vault.upkeep import VaultUpkeep
 
@@ -39,6 +40,7 @@ __all__ = [
     "ErasableKey",
     "Eraser",
     "FileWriter",
+    "ForgetsContainers",
     "Hold",
     "HoldKind",
     "Holdings",
@@ -51,5 +53,6 @@ __all__ = [
     "S3Access",
     "Vault",
     "VaultUpkeep",
+    "vault_routes",
     "verify_archive",
 ]

@@ -3,11 +3,12 @@
 
     1. the key's retention is over, its month is past, nothing holds it
     2. a record says what is erased, by whom and why; it and an entry of the message log are one transaction
-    3. the key's file is overwritten and removed, the record takes its place
-    4. the encrypted contents, worth nothing now, leave the database in small portions
+    3. what was made of the contents, such as what they are searched by, is forgotten in small portions
+    4. the key's file is overwritten and removed, the record takes its place
+    5. the encrypted contents, worth nothing now, leave the database in small portions
 
 Digests, log entries, proofs and receipts stay and still verify. A crash between 2 and 4 is made good by
-`resume`.
+`resume`: as long as the key's file is there, what comes before its end is done once more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from hub.tlog import Entry, EntryEvent
 from hub.vault import largestore, store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine
@@ -47,6 +48,19 @@ class AppendsToLog(Protocol):
 
     def append(self, connection: Connection, entry: Entry) -> LogPosition:
         """Append an entry inside a unit of the writer."""
+        ...
+
+
+class ForgetsContainers(Protocol):
+    """Whoever keeps something that was made of what containers say."""
+
+    def forget(self, connection: Connection, digests: Sequence[str]) -> None:
+        """Delete all of it, inside a unit of the writer; doing it twice changes nothing.
+
+        Args:
+            connection: of the unit.
+            digests: SHA-256 of the containers, lower-case hex.
+        """
         ...
 
 
@@ -79,6 +93,7 @@ class Eraser:
     holds: Holds
     log: AppendsToLog
     clock: Clock
+    derived: ForgetsContainers
 
     def due(self, at: datetime) -> tuple[ErasableKey, ...]:
         """Return the keys whose retention is over at an instant, held ones as well, the oldest first."""
@@ -97,6 +112,11 @@ class Eraser:
             if key_id not in store.read_keys(connection):
                 raise VaultError("vault.key_unknown", str(key_id))
             return self._erasable(connection, key_id)
+
+    def done(self) -> tuple[Erasure, ...]:
+        """Return what was erased, the oldest first."""
+        with self.engine.connect() as connection:
+            return store.read_erasures(connection)
 
     def erase(
         self,
@@ -168,6 +188,7 @@ class Eraser:
         return tuple(sorted(left))
 
     def _complete(self, erasure: Erasure, told: Callable[[int], None]) -> None:
+        self._forget(erasure.key_id)
         self.vault.folder.destroy(erasure.key_id, erasure.record)
         self.vault.refresh()
         if self.vault.files is not None:
@@ -184,6 +205,18 @@ class Eraser:
                 return
             after, dropped = last
             told(dropped)
+
+    def _forget(self, key_id: KeyId) -> None:
+        """Have forgotten what was made of the contents, a portion in a unit of the writer."""
+        after = ""
+
+        def work(connection: Connection) -> str | None:
+            some = store.next_digests(connection, key_id, after=after, most=MOST_ROWS_AT_A_TIME)
+            self.derived.forget(connection, some)
+            return some[-1] if some else None
+
+        while (last := self.writer.run(work)) is not None:
+            after = last
 
     def _erasable(self, connection: Connection, key_id: KeyId) -> ErasableKey:
         containers, size = store.count_containers(connection, key_id)

@@ -205,6 +205,12 @@ def read_erasure(connection: Connection, key_id: KeyId) -> Erasure | None:
     return None if row is None else Erasure(key_id, row.erased_at, row.reason, row.record)
 
 
+def read_erasures(connection: Connection) -> tuple[Erasure, ...]:
+    """Return the records of all keys that were destroyed, the oldest first."""
+    rows = connection.execute(select(_erasures).order_by(_erasures.c.erased_at, _erasures.c.key_id))
+    return tuple(Erasure(KeyId.parse(row.key_id), row.erased_at, row.reason, row.record) for row in rows)
+
+
 def enter_erasure(connection: Connection, key_id: KeyId, at: datetime, reason: str, record: bytes) -> Erasure:
     """Enter that a key is destroyed."""
     connection.execute(
@@ -227,6 +233,11 @@ def read_digests(connection: Connection, key_id: KeyId) -> Iterator[str]:
         after = some[-1]
 
 
+def next_digests(connection: Connection, key_id: KeyId, *, after: str, most: int) -> list[str]:
+    """Return the digests under a key that follow another one, in their order."""
+    return list(connection.scalars(_DIGESTS, {"wanted": str(key_id), "after": after, "most": most}))
+
+
 def count_containers(connection: Connection, key_id: KeyId) -> tuple[int, int]:
     """Return how many containers are encrypted under a key, and how many octets they have."""
     query = select(func.count(), func.coalesce(func.sum(containers.c.bytes), 0))
@@ -236,10 +247,10 @@ def count_containers(connection: Connection, key_id: KeyId) -> tuple[int, int]:
 
 def drop_contents(connection: Connection, key_id: KeyId, *, after: str, most: int) -> tuple[str, int] | None:
     """Drop the next contents under a key, and say up to which digest and how many; None at the end."""
-    some = connection.scalars(_DIGESTS, {"wanted": str(key_id), "after": after, "most": most}).all()
+    some = next_digests(connection, key_id, after=after, most=most)
     if not some:
         return None
-    connection.execute(_DROP, {"digests": list(some)})
+    connection.execute(_DROP, {"digests": some})
     return some[-1], len(some)
 
 

@@ -22,7 +22,7 @@ from tests.hub.preservation.authorities import Authorities, TimeStampKey
 from tests.vaults import a_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -75,6 +75,13 @@ class NoCases:
     def containers_of(self, kind: HoldKind, subject: str) -> list[str]:
         del kind, subject
         return []
+
+
+class NothingMade:
+    """Nothing was made of any container."""
+
+    def forget(self, connection: Connection, digests: Sequence[str]) -> None:
+        """Forget nothing."""
 
 
 @dataclass
@@ -154,6 +161,7 @@ class Preserving:
             Holds(self.running.engine, self.running.writer, self.vault, NoCases(), self.clock),
             self.running.log,
             self.clock,
+            NothingMade(),
         )
         keys = {each.key_id for each in eraser.due(self.clock.now())}
         for key_id in keys:

@@ -20,7 +20,7 @@ from tests.hub.envelope.signers import request_envelope
 from tests.vaults import a_key_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
@@ -50,6 +50,7 @@ class OpenVault:
     eraser: Eraser
     cases: Cases
     archiver: Archiver
+    derived: Derived
 
     def keep(self, *envelopes: Envelope, retention: str | None = None) -> None:
         def work(connection: Connection) -> None:
@@ -82,6 +83,20 @@ class Cases:
         return self.containers.get(subject, [])
 
 
+class Derived:
+    """What was made of containers: remembers which of them it was told to forget."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+        self.fails_at: int | None = None
+
+    def forget(self, connection: Connection, digests: Sequence[str]) -> None:
+        assert connection.in_transaction()
+        if self.fails_at is not None and len(self.forgotten) >= self.fails_at:
+            raise InterruptedError("cut off")
+        self.forgotten += digests
+
+
 class Records:
     """Evidence records as a test says; no checkpoint was signed yet."""
 
@@ -112,7 +127,8 @@ def opened(database_url: str, tmp_path: Path) -> Iterator[OpenVault]:
     signer = NoteSigner(ORIGIN, Ed25519PrivateKey.generate())
     log = MessageLog(engine, writer, signer, ORIGIN)
     cases = Cases()
-    eraser = Eraser(engine, writer, vault, Holds(engine, writer, vault, cases, clock), log, clock)
+    holds, derived = Holds(engine, writer, vault, cases, clock), Derived()
+    eraser = Eraser(engine, writer, vault, holds, log, clock, derived)
     archiver = Archiver(
         engine=engine,
         writer=writer,
@@ -124,6 +140,6 @@ def opened(database_url: str, tmp_path: Path) -> Iterator[OpenVault]:
         clock=clock,
         work_folder=tmp_path / "archiving",
     )
-    yield OpenVault(engine, writer, folder, clock, vault, log, eraser, cases, archiver)
+    yield OpenVault(engine, writer, folder, clock, vault, log, eraser, cases, archiver, derived)
     writer.close()
     engine.dispose()
