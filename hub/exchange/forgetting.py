@@ -2,8 +2,8 @@
 """What was made of messages, forgotten with them: nobody finds an erased message by what it said.
 
 The row of an exchange stays: ids, digests, states, which the log has for good. The keys of a message go as a
-whole with its first container that is erased; its other ones are of the same retention and at most some months
-younger.
+whole with its first container that is erased; its other ones are of the same retention, and at most some
+months younger.
 """
 
 from __future__ import annotations

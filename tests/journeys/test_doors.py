@@ -60,8 +60,36 @@ DRAFT: dict[str, Any] = {
 EXPLAINED = {"certificates": "no certificate"}
 FAILURE = {"code": "exchange.internal", "detail": ""}
 
+DATA_KEY = "2020-01_P1Y_1"
+HOLD = {"subject": "a case nobody has", "reason": "tests"}
+
 # Route, the path to try, the body, and who may.
 DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
+    ("GET", "/api/v1/vault/due", "/api/v1/vault/due", None, {Role.AUDITOR, Role.OPERATOR, *ADMINISTRATOR}),
+    (
+        "GET",
+        "/api/v1/vault/keys/{key}",
+        f"/api/v1/vault/keys/{DATA_KEY}",
+        None,
+        {Role.AUDITOR, Role.OPERATOR, *ADMINISTRATOR},
+    ),
+    (
+        "GET",
+        "/api/v1/vault/erasures",
+        "/api/v1/vault/erasures",
+        None,
+        {Role.AUDITOR, Role.OPERATOR, *ADMINISTRATOR},
+    ),
+    (
+        "POST",
+        "/api/v1/vault/keys/{key}/erasure",
+        f"/api/v1/vault/keys/{DATA_KEY}/erasure",
+        {"reason": "tests"},
+        ADMINISTRATOR,
+    ),
+    ("GET", "/api/v1/vault/holds", "/api/v1/vault/holds", None, {Role.AUDITOR, *ADMINISTRATOR}),
+    ("POST", "/api/v1/vault/holds", "/api/v1/vault/holds", HOLD, {Role.AUDITOR, *ADMINISTRATOR}),
+    ("POST", "/api/v1/vault/holds/release", "/api/v1/vault/holds/release", HOLD, ADMINISTRATOR),
     ("GET", "/api/v1/messages", "/api/v1/messages", None, ANYBODY),
     ("GET", "/api/v1/readings", "/api/v1/readings", None, {Role.AUDITOR}),
     ("GET", "/api/v1/messages/{message_id}", f"/api/v1/messages/{ID}", None, ANYBODY),

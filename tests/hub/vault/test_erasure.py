@@ -64,6 +64,31 @@ def test_what_is_erased_cannot_be_read_and_says_when_and_why(opened: OpenVault, 
     assert opened.vault.read(kept[2].container_sha256) == kept[2].raw, "another retention, another key"
 
 
+def test_what_was_made_of_the_contents_is_forgotten_with_them(
+    opened: OpenVault, kept: list[Envelope]
+) -> None:
+    opened.clock.move_to(LATER)
+    erase(opened)
+    assert sorted(opened.derived.forgotten) == sorted(each.container_sha256 for each in kept[:2])
+
+
+def test_an_erasure_cut_off_while_it_forgets_is_ended_at_the_next_look(
+    opened: OpenVault, kept: list[Envelope]
+) -> None:
+    """The key goes last: as long as it is there, the next start sees that something is left to do."""
+    opened.clock.move_to(LATER)
+    opened.derived.fails_at = 0
+    with pytest.raises(InterruptedError):
+        erase(opened)
+    opened.derived.fails_at = None
+
+    assert opened.eraser.resume() == (MARCH,)
+
+    assert sorted(opened.derived.forgotten) == sorted(each.container_sha256 for each in kept[:2])
+    assert opened.vault.state(kept[0].container_sha256) is ContainerState.ERASED
+    assert [each.key_id for each in opened.eraser.done()] == [MARCH]
+
+
 def test_the_key_and_the_content_are_gone_the_digest_stays(
     opened: OpenVault, kept: list[Envelope], tmp_path: Path
 ) -> None:
