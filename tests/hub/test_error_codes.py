@@ -55,6 +55,9 @@ NO_CODES = frozenset(
         "serving.ending",
         "serving.process_ended",
         "serving.process_started",
+        "vault.erased_by_request",
+        "vault.hold_placed",
+        "vault.hold_released",
     }
 )
 
