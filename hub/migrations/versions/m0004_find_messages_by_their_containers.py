@@ -9,8 +9,8 @@ step is forgotten by `heliograph messages reindex`.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
