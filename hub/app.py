@@ -520,6 +520,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 readings=readings,
                 outbox=outbox,
                 pauses=pauses,
+                dead_letters=DeadLetters(
+                    engine=engine,
+                    outbox=outbox,
+                    recorder=pipeline.recorder,
+                    vault=vault,
+                    contracts=contracts,
+                    clock=clock,
+                ),
                 session_limits=_session_limits(settings),
                 portal_url=settings.portal_url,
             )

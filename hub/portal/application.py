@@ -17,6 +17,7 @@ from hub.errors import ExchangeError, PortalError
 from hub.portal.alarm_pages import AlarmPages
 from hub.portal.attempts import SignInAttempts
 from hub.portal.checking import ContainerCheck
+from hub.portal.dead_letter_pages import DeadLetterPages
 from hub.portal.log_page import LogPage
 from hub.portal.logproof import LogProver
 from hub.portal.maintenance_pages import MaintenancePages
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from hub.bundles import EvidenceBundles
     from hub.clock import Clock
     from hub.database import Writer
-    from hub.exchange import Archive, Readings, RevocationAnswers
+    from hub.exchange import Archive, DeadLetters, Readings, RevocationAnswers
     from hub.messagelog import CheckpointStamps, LogHealth, MessageLog, PublishedLog
     from hub.outbox import Outbox, Pauses
     from hub.portal.model import SessionLimits
@@ -80,6 +81,7 @@ class PortalParts:
     readings: Readings
     outbox: Outbox
     pauses: Pauses
+    dead_letters: DeadLetters
     session_limits: SessionLimits
     portal_url: str | None = None
 
@@ -127,6 +129,14 @@ class Portal:
     @staticmethod
     def _console(parts: PortalParts) -> tuple[Page, ...]:
         return (
+            *DeadLetterPages(
+                letters=parts.dead_letters,
+                outbox=parts.outbox,
+                pauses=parts.pauses,
+                registry=parts.registry,
+                readings=parts.readings,
+                clock=parts.clock,
+            ).pages(),
             *PathPages(
                 archive=parts.archive,
                 log=parts.log,

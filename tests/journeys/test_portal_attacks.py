@@ -371,6 +371,7 @@ class TestHeaders:
                 readings=hub.readings,
                 outbox=hub.outbox,
                 pauses=hub.pauses,
+                dead_letters=hub.dead_letters,
                 session_limits=SessionLimits(),
             )
         )
