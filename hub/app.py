@@ -44,6 +44,7 @@ from hub.exchange import (
     HubAudit,
     Interruptions,
     LargeDelivery,
+    OutcomeService,
     OwnAnswers,
     OwnCourier,
     OwnService,
@@ -341,7 +342,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     roll_over.resume()
     party = Party(SubsystemId(settings.subsystem), key)
-    own_services = _own_services(certificates, party.subsystem, clock)
+    own_services = _own_services(certificates, archive, party.subsystem, clock)
     answers = RevocationAnswers(engine, writer)
     pipeline = Pipeline(
         registry=registry,
@@ -665,8 +666,14 @@ def _session_limits(settings: Settings) -> SessionLimits:
     )
 
 
-def _own_services(desk: CertificateDesk, hub: SubsystemId, clock: Clock) -> dict[ServiceId, OwnService]:
-    services: tuple[OwnService, ...] = (RegistrationService(desk, hub, clock), WithdrawalService(desk, hub))
+def _own_services(
+    desk: CertificateDesk, archive: Archive, hub: SubsystemId, clock: Clock
+) -> dict[ServiceId, OwnService]:
+    services: tuple[OwnService, ...] = (
+        RegistrationService(desk, hub, clock),
+        WithdrawalService(desk, hub),
+        OutcomeService(archive, hub),
+    )
     return {each.service.id: each for each in services}
 
 

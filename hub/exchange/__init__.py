@@ -21,7 +21,8 @@ from hub.exchange.largedelivery import (
 )
 from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
 from hub.exchange.outbox_routes import delivery_routes
-from hub.exchange.own import OwnCourier, OwnService
+from hub.exchange.outcomes import OUTCOMES_PURPOSE, OutcomeService
+from hub.exchange.own import OwnAnswer, OwnCourier, OwnService
 from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
@@ -43,6 +44,7 @@ __all__ = [
     "EARLIER_RECEIPT_NAME",
     "LENGTH_HEADER",
     "OFFSET_HEADER",
+    "OUTCOMES_PURPOSE",
     "PART_MEDIA_TYPE",
     "RECEIPT_HEADER",
     "TICKET_HEADER",
@@ -62,6 +64,8 @@ __all__ = [
     "Interruptions",
     "LargeDelivery",
     "Outcome",
+    "OutcomeService",
+    "OwnAnswer",
     "OwnAnswers",
     "OwnCourier",
     "OwnService",

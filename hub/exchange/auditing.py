@@ -55,6 +55,8 @@ _QUESTIONS: tuple[tuple[Tampering, str], ...] = (
         FROM exchange x WHERE x.state = 'processed'
             AND NOT EXISTS (SELECT 1 FROM entry
                 WHERE digest = x.answer AND event IN ('answered', 'delivered'))
+            -- An event nobody is sent is processed without anybody's answer.
+            AND NOT (x.answer IS NULL AND x.service LIKE x.sender || '/%')
         """,
     ),
     (

@@ -73,18 +73,23 @@ class Identified(Signed):
 
 @dataclass(frozen=True, kw_only=True)
 class Authorised(Identified):
-    """The sender may ask this service for this purpose."""
+    """The sender may ask this service for this purpose; of its own, it may tell without a right."""
 
     service: Service
-    right: AccessRight
+    right: AccessRight | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checked(Authorised):
-    """The request keeps to its contract, which says by what it shall be found."""
+    """The message keeps to its contract, which says by what it shall be found.
+
+    Attributes:
+        recipients: to whom it is delivered: of an event all who are sent it, perhaps nobody.
+    """
 
     contract: Contract
     request_keys: tuple[BusinessKey, ...]
+    recipients: tuple[SubsystemId, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 _logger = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class OwnAnswer:
+    """`response.json`, and the payloads beside it."""
+
+    data: Mapping[str, Any]
+    payloads: tuple[Payload, ...]
+
+
 class OwnService(Protocol):
     """Something the hub answers by itself."""
 
@@ -45,8 +53,8 @@ class OwnService(Protocol):
         """Return the right that every registered subsystem of an active member has."""
         ...
 
-    def answer(self, request: Envelope) -> Mapping[str, Any]:
-        """Return `response.json` for a request that has passed every check of the exchange.
+    def answer(self, request: Envelope) -> Mapping[str, Any] | OwnAnswer:
+        """Return `response.json`, or that and further payloads, for a request that has passed every check.
 
         It may be asked twice with one request, when the hub was stopped in between.
 
@@ -81,9 +89,13 @@ class OwnCourier:
 
     def _answer(self, own: OwnService, request: Envelope) -> bytes:
         try:
-            payload = Payload("response.json", "application/json", encode_canonical(own.answer(request)))
+            answer = own.answer(request)
+            if not isinstance(answer, OwnAnswer):
+                answer = OwnAnswer(answer, ())
+            data = Payload("response.json", "application/json", encode_canonical(dict(answer.data)))
+            payloads: tuple[Payload, ...] = (data, *answer.payloads)
             kind = Kind.RESPONSE
         except HubError as error:
             _logger.info("exchange.own_service_refused", service=own.service.id, code=error.code)
-            payload, kind = write_fault(describe_fault(error)), Kind.FAULT
-        return reply_to(request, kind, (payload,), party=self.party, now=self.clock.now()).raw
+            payloads, kind = (write_fault(describe_fault(error)),), Kind.FAULT
+        return reply_to(request, kind, payloads, party=self.party, now=self.clock.now()).raw

@@ -24,15 +24,14 @@ from hub.envelope import (
     Kind,
     LargeEnvelope,
     Limits,
-    ReceiptStatus,
     open_envelope,
     read_fault,
-    read_receipt,
-    refer_to,
     require_binding,
+    require_department_receipt,
     verify_signature,
 )
 from hub.errors import EnvelopeError, ExchangeError, HubError, RegistryError, TrustError
+from hub.exchange.events import require_owner, subscription_for, subscriptions_of
 from hub.exchange.model import (
     Accepted,
     Answered,
@@ -40,6 +39,7 @@ from hub.exchange.model import (
     Authorised,
     Checked,
     Concluded,
+    Deferred,
     Delivered,
     Identified,
     Opened,
@@ -47,6 +47,7 @@ from hub.exchange.model import (
     Signed,
     advance,
 )
+from hub.exchange.pushed import find_pushed, take_pushed
 from hub.exchange.secrecy import require_secret_answer, require_secret_request
 from hub.identifiers import member_of, subsystem_of
 from hub.registry import authorise
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from hub.exchange.ports import Courier
     from hub.exchange.recorder import Recorder
     from hub.exchange.revocation import RevocationAnswers
-    from hub.identifiers import ContractId, MemberId, ServiceId
+    from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
     from hub.outbox import Pauses
     from hub.registry import Registry
     from hub.trust import ValidatedPath, Validator
@@ -136,6 +137,10 @@ class Pipeline:
             *self.steps[_CHECKS + 1 :],
         )
 
+    def answering(self, hand_over: Step) -> tuple[Step, ...]:
+        """As `delivering`, with an answer that is there already in place of the delivery."""
+        return (*self.checks, self.recorder.readmit, hand_over, *self.steps[_CHECKS + 2 :])
+
     async def exchange(
         self,
         raw: bytes,
@@ -159,6 +164,9 @@ class Pipeline:
         arrived = Arrived(raw=raw, received_at=received_at, connected_as=connected_as, large=large)
         checked, error = await self.walk(self.checks, arrived)
         if error is not None or not isinstance(checked, Checked):
+            pushed = find_pushed(raw, error, self.limits)
+            if pushed is not None:
+                return await take_pushed(self, pushed, arrived)
             return await self.recorder.refuse(checked, error or ExchangeError("exchange.internal"))
         if not is_awaited or checked.contract.pattern is not Pattern.REQUEST:
             return await self._enqueue(checked)
@@ -207,6 +215,8 @@ class Pipeline:
                 return await self.recorder.refuse(stage, error)
         finally:
             self.recorder.interruptions.end(checked.request.header.id)
+        if isinstance(stage, Deferred):
+            return _queued(stage.receipt, stage)
         if not isinstance(stage, Concluded):
             raise TypeError("the last step concludes")
         large = stage.answer_large
@@ -221,10 +231,7 @@ class Pipeline:
         stage, error = await self.walk(self.enqueueing, checked)
         if error is not None or not isinstance(stage, Accepted):
             return await self.recorder.refuse(stage, error or ExchangeError("exchange.internal"))
-        receipt = stage.accepted_receipt.raw
-        return Outcome(
-            container=receipt, receipt=receipt, code=None, is_queued=True, message_id=stage.request.header.id
-        )
+        return _queued(stage.accepted_receipt, stage)
 
     async def walk(self, steps: Iterable[Step], stage: Arrived) -> tuple[Arrived, HubError | None]:
         """Take steps until one refuses; return how far that came, and why it ended there."""
@@ -242,7 +249,7 @@ class Pipeline:
     def open_request(self, stage: Arrived) -> Opened:
         """Open the container: limits, ZIP form, header, digests."""
         request = stage.large or open_envelope(stage.raw, self.limits)
-        if request.header.kind is not Kind.REQUEST:
+        if request.header.kind not in {Kind.REQUEST, Kind.EVENT}:
             raise ExchangeError("exchange.not_for_us", request.header.kind)
         return advance(stage, Opened, request=request)
 
@@ -271,8 +278,10 @@ class Pipeline:
         return advance(stage, Identified, path=path)
 
     def authorise(self, stage: Identified) -> Authorised:
-        """Let the sender ask this service for this purpose, or not."""
+        """Let the sender ask this service for this purpose, or tell of its own, or not."""
         header = stage.request.header
+        if header.kind is Kind.EVENT:
+            return self._authorise_event(stage)
         if header.service is None or header.purpose is None:
             raise TypeError("an opened request has a service and a purpose")
         own = self.own_services.get(header.service)
@@ -289,6 +298,17 @@ class Pipeline:
             right = self.registry.authorise(*asked)
         return advance(stage, Authorised, service=service, right=right)
 
+    def _authorise_event(self, stage: Identified) -> Authorised:
+        header, delivery = stage.request.header, stage.delivery
+        service = require_owner(header, self.registry, self.recorder.party.subsystem)
+        if header.contract != service.contract:
+            raise ExchangeError("exchange.contract_mismatch", f"the service keeps to {service.contract}")
+        if delivery is not None:
+            at = stage.received_at
+            subscription = subscription_for(header, delivery.recipient, self.registry, at)
+            service = replace(service, gateway_url=subscription.gateway_url)
+        return advance(stage, Authorised, service=service, right=None)
+
     async def check_request(self, stage: Authorised) -> Checked:
         """Hold the request to its contract; of what is encrypted, only the form can be."""
         contract = self.contracts.get(stage.service.contract)
@@ -296,18 +316,31 @@ class Pipeline:
             raise ExchangeError(
                 "exchange.contract_mismatch", f"{stage.service.contract} is not published here"
             )
-        request = stage.request
+        request, header = stage.request, stage.request.header
+        if (header.kind is Kind.EVENT) != (contract.pattern is Pattern.EVENT):
+            raise ExchangeError("exchange.contract_mismatch", f"a {header.kind} under {contract.id}")
         if contract.is_end_to_end:
             _require_in_memory(request)
             at = stage.received_at
             # It may look into the database for what another process registered.
             await asyncio.to_thread(require_secret_request, request, contract, self.registry, at)
-            return advance(stage, Checked, contract=contract, request_keys=())
-        documents = contract.check_request(
-            request.payloads, _media_types(request.header), request.absent_sizes
-        )
+            return advance(
+                stage,
+                Checked,
+                contract=contract,
+                request_keys=(),
+                recipients=self._recipients(header, at),
+            )
+        documents = contract.check_request(request.payloads, _media_types(header), request.absent_sizes)
         keys = contract.promote(Side.REQUEST, documents)
-        return advance(stage, Checked, contract=contract, request_keys=keys)
+        recipients = self._recipients(header, stage.received_at)
+        return advance(stage, Checked, contract=contract, request_keys=keys, recipients=recipients)
+
+    def _recipients(self, header: Header, at: datetime) -> tuple[SubsystemId, ...]:
+        """Return to whom a message is delivered."""
+        if header.kind is not Kind.EVENT:
+            return (header.recipient,)
+        return tuple(each.subscriber for each in subscriptions_of(header, self.registry, at))
 
     async def deliver(self, stage: Accepted) -> Delivered:
         """Hand the request, unchanged, to the gateway that answers it."""
@@ -323,7 +356,9 @@ class Pipeline:
             signature = verify_signature(answer, self.validator.algorithms(Use.ENVELOPE))
         except EnvelopeError as error:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
-        if answer.header.kind not in _answers_of(stage):
+        # What has no answer ends with the recipient's receipt, and never with a response.
+        ends = Kind.RESPONSE if stage.contract.pattern is Pattern.REQUEST else Kind.RECEIPT
+        if answer.header.kind not in {ends, Kind.RECEIPT, Kind.FAULT}:
             raise ExchangeError("exchange.answer_unreadable", f"a {answer.header.kind} is no answer")
         return advance(stage, Answered, answer=answer, answer_signature=signature)
 
@@ -339,9 +374,13 @@ class Pipeline:
 
     def bind_answer(self, stage: Answered) -> Answered:
         """Hold the answer to this very request; a fault from the department ends the exchange here."""
-        require_binding(stage.answer, stage.request)
+        answerer = stage.delivery.recipient if stage.delivery else None
         if stage.answer.header.kind is Kind.RECEIPT:
-            return replace(stage, expected_by=_promised(stage))
+            receipt = require_department_receipt(stage.answer, stage.request, answerer=answerer)
+            if receipt.expected_by is None and stage.contract.pattern is Pattern.REQUEST:
+                raise ExchangeError("exchange.answer_unreadable", "a receipt is not the answer asked for")
+            return replace(stage, expected_by=receipt.expected_by)
+        require_binding(stage.answer, stage.request, answerer=answerer)
         if stage.answer.header.kind is not Kind.FAULT:
             return stage
         try:
@@ -390,28 +429,14 @@ class Pipeline:
             self.registry.require_recognised(certificate, member, Use.ENVELOPE, at)
 
 
-def _answers_of(stage: Delivered) -> frozenset[Kind]:
-    """Return what a recipient may answer with: who waits for an answer gets one, and no promise."""
-    if stage.delivery is None:
-        return frozenset({Kind.RESPONSE, Kind.FAULT})
-    if stage.contract.pattern is Pattern.REQUEST:
-        return frozenset({Kind.RESPONSE, Kind.FAULT, Kind.RECEIPT})
-    return frozenset({Kind.RECEIPT, Kind.FAULT})
-
-
-def _promised(stage: Answered) -> datetime | None:
-    """Return for when a recipient's receipt promises an answer; None when it says that nothing follows."""
-    try:
-        receipt = read_receipt(stage.answer)
-    except EnvelopeError as error:
-        raise ExchangeError("exchange.answer_unreadable", str(error)) from error
-    if receipt.message != refer_to(stage.request):
-        raise ExchangeError("exchange.answer_not_bound", "message")
-    if receipt.expected_by is not None:
-        return receipt.expected_by
-    if receipt.status is ReceiptStatus.PROCESSED and stage.contract.pattern is not Pattern.REQUEST:
-        return None
-    raise ExchangeError("exchange.answer_unreadable", f"a receipt that says {receipt.status}, and no more")
+def _queued(receipt: Envelope, stage: Opened) -> Outcome:
+    return Outcome(
+        container=receipt.raw,
+        receipt=receipt.raw,
+        code=None,
+        is_queued=True,
+        message_id=stage.request.header.id,
+    )
 
 
 def _require_in_memory(envelope: Envelope) -> None:

@@ -23,6 +23,7 @@ from hub.envelope import (
     ReceiptStatus,
     describe_fault,
     fault_about_unreadable,
+    read_receipt,
     refer_to,
     reply_to,
     write_fault,
@@ -46,7 +47,7 @@ from hub.exchange.model import (
 from hub.exchange.search_store import keep_keys
 from hub.exchange.searchkeys import purpose_keys
 from hub.findings import logged
-from hub.outbox import Ending, NewDelivery
+from hub.outbox import OPEN_STATES, Ending, NewDelivery
 from hub.tlog import Entry, EntryEvent, LogPosition
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ class Recorder:
             receipt = self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
             self._keep(connection, stage, receipt)
             store.note(connection, stage.request.header.id, ExchangeState.QUEUED, receipt)
-            for recipient in self._recipients(stage):
+            for recipient in stage.recipients:
                 self.outbox.put(connection, _delivery_of(stage, recipient, position))
+            if not stage.recipients:
+                self._end_untold(connection, stage, position, now)
             return receipt
 
         receipt = await self.writer.run_async(work)
@@ -136,8 +139,39 @@ class Recorder:
         """Sign a fresh receipt for one more attempt: a gateway takes each only once, and for five minutes."""
         delivery = _delivery_in(stage)
         position = LogPosition(delivery.log_index, bytes.fromhex(delivery.log_leaf))
-        receipt = self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, self.clock.now())
+        receipt = self._receipt(
+            stage.request, ReceiptStatus.ACCEPTED, position, self.clock.now(), subscriber=_subscriber(stage)
+        )
         return advance(stage, Accepted, accepted_receipt=receipt)
+
+    def _end_untold(
+        self, connection: Connection, stage: Checked, position: LogPosition, now: datetime
+    ) -> None:
+        """End an event nobody is sent."""
+        receipt = self._receipt(stage.request, ReceiptStatus.PROCESSED, position, now)
+        self._keep(connection, stage, receipt)
+        store.conclude(
+            connection,
+            stage.request.header.id,
+            worker=None,
+            state=ExchangeState.PROCESSED,
+            at=now,
+            code=None,
+            answer=None,
+            receipt=receipt,
+        )
+
+    def acknowledge(self, answer: Envelope, concluded: Concluded | Deferred) -> Envelope:
+        """Sign that an answer which came unasked was accepted, and where the log says so."""
+        return self._reply_receipt(
+            answer,
+            Receipt(
+                status=ReceiptStatus.ACCEPTED,
+                at=self.clock.now(),
+                message=refer_to(answer),
+                log=read_receipt(concluded.receipt).log,
+            ),
+        )
 
     async def conclude(self, stage: Answered) -> Concluded | Deferred:
         """Log the answer, keep it, and sign the final receipt; one that is only promised is waited for."""
@@ -151,7 +185,12 @@ class Recorder:
             event = EntryEvent.DELIVERED if is_receipt else EntryEvent.ANSWERED
             position = self._append(connection, event, stage.answer, now)
             receipt = self._receipt(
-                stage.request, ReceiptStatus.PROCESSED, position, now, answer=stage.answer
+                stage.request,
+                ReceiptStatus.PROCESSED,
+                position,
+                now,
+                answer=stage.answer,
+                subscriber=_subscriber(stage),
             )
             self._keep(connection, stage, stage.answer, receipt)
             keep_keys(connection, stage.request.header.id, keys)
@@ -163,7 +202,7 @@ class Recorder:
         return advance(stage, Concluded, receipt=await self.writer.run_async(work))
 
     async def _defer(self, stage: Answered, expected_by: datetime) -> Deferred:
-        delivery = _delivery_in(stage)
+        """Enter the promise; a message whose sender waits goes into the outbox with it."""
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
@@ -175,12 +214,19 @@ class Recorder:
                 now,
                 answer=stage.answer,
                 expected_by=max(expected_by, now),
+                subscriber=_subscriber(stage),
             )
             self._keep(connection, stage, stage.answer, receipt)
-            store.note(connection, stage.request.header.id, ExchangeState.DEFERRED, receipt)
+            if stage.request.header.kind is not Kind.EVENT:
+                store.note(connection, stage.request.header.id, ExchangeState.DEFERRED, receipt)
             # Who promises what has passed must not be asked again and again without a pause.
             soonest = now + timedelta(seconds=stage.service.delivery.first_pause_seconds)
-            self.outbox.defer(connection, delivery, at=now, expected_by=max(expected_by, soonest))
+            expected = max(expected_by, soonest)
+            if stage.delivery is not None:
+                self.outbox.defer(connection, stage.delivery, at=now, expected_by=expected)
+            else:
+                new = _delivery_of(stage, stage.request.header.recipient, _place_of(stage.accepted_receipt))
+                self.outbox.put(connection, new, expected_by=expected)
             return receipt
 
         return advance(stage, Deferred, receipt=await self.writer.run_async(work))
@@ -369,6 +415,9 @@ class Recorder:
             )
             leave = self.outbox.bury if is_dead else self.outbox.settle
             leave(connection, stage.delivery, ending)
+            if stage.request.header.kind is Kind.EVENT:
+                self._end_event(connection, stage.delivery, at)
+                return
         store.conclude(
             connection,
             stage.request.header.id,
@@ -378,6 +427,21 @@ class Recorder:
             code=code,
             answer=answer,
             receipt=receipt,
+        )
+
+    def _end_event(self, connection: Connection, ended: Delivery, at: datetime) -> None:
+        """Enter how an event ended when its last delivery has; one that did not go well speaks for all."""
+        rows = self.outbox.of_message(ended.message_id, connection)
+        if any(row.state in OPEN_STATES for row in rows):
+            return
+        failed = [row for row in rows if row.code is not None]
+        [deciding] = failed[:1] or [row for row in rows if row.number == ended.number]
+        store.conclude_event(
+            connection,
+            ended.message_id,
+            state=ExchangeState.REFUSED if failed else ExchangeState.PROCESSED,
+            at=at,
+            ended=deciding,
         )
 
     def _enter_refused(self, connection: Connection, stage: Identified) -> bool:
@@ -495,6 +559,7 @@ class Recorder:
         answer: Envelope | None = None,
         code: str | None = None,
         expected_by: datetime | None = None,
+        subscriber: SubsystemId | None = None,
     ) -> Envelope:
         receipt = Receipt(
             status=status,
@@ -507,11 +572,19 @@ class Recorder:
             code=code,
             expected_by=expected_by,
         )
-        return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=self.party, now=now)
+        return self._reply_receipt(request, receipt, subscriber)
 
-    def _recipients(self, stage: Checked) -> tuple[SubsystemId, ...]:
-        """Return to whom a message is delivered."""
-        return (stage.request.header.recipient,)
+    def _reply_receipt(
+        self, message: Envelope, receipt: Receipt, recipient: SubsystemId | None = None
+    ) -> Envelope:
+        return reply_to(
+            message,
+            Kind.RECEIPT,
+            (write_receipt(receipt),),
+            party=self.party,
+            now=receipt.at,
+            recipient=recipient,
+        )
 
     def _fault(self, stage: Arrived, error: HubError, now: datetime) -> Envelope:
         payloads = (write_fault(describe_fault(error)),)
@@ -535,6 +608,20 @@ def _delivery_of(stage: Checked, recipient: SubsystemId, position: LogPosition) 
         log_leaf=position.leaf_hash.hex(),
         request_sha256=stage.request.container_sha256,
     )
+
+
+def _place_of(receipt: Envelope) -> LogPosition:
+    """Return where the log says what one of the hub's receipts says."""
+    log = read_receipt(receipt).log
+    if log is None:
+        raise TypeError("the hub's receipt names its place in the log")
+    return LogPosition(log.index, bytes.fromhex(log.leaf_sha256))
+
+
+def _subscriber(stage: Opened) -> SubsystemId | None:
+    """Return whom the receipts of an event's delivery are for; None leaves them to the sender."""
+    is_event = stage.request.header.kind is Kind.EVENT
+    return stage.delivery.recipient if is_event and stage.delivery else None
 
 
 def _delivery_in(stage: Arrived) -> Delivery:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from hub.envelope import Envelope
+    from hub.outbox import Delivery
 
 IN_OUTBOX = (ExchangeState.QUEUED, ExchangeState.DEFERRED)
 
@@ -226,6 +227,26 @@ def conclude(  # noqa: PLR0913 - one row's final fields, each by its name
         raise ExchangeError("exchange.internal", f"{message_id} is in other hands")
 
 
+def conclude_event(
+    connection: Connection, message_id: MessageId, *, state: ExchangeState, at: datetime, ended: Delivery
+) -> None:
+    """Enter how an event ended; the delivery that decided it has the digests of what says so.
+
+    It may be concluded again: a dead letter of it may be replayed.
+    """
+    connection.execute(
+        update(exchanges)
+        .where(exchanges.c.message_id == message_id)
+        .values(
+            state=state.value,
+            code=ended.code,
+            concluded_at=format_instant(at),
+            answer_sha256=ended.answer_sha256,
+            receipt_sha256=ended.receipt_sha256,
+        )
+    )
+
+
 def note(connection: Connection, message_id: MessageId, state: ExchangeState, receipt: Envelope) -> None:
     """Enter where a message of the outbox stands, and the receipt that says so."""
     connection.execute(
@@ -238,7 +259,11 @@ def reopen(connection: Connection, message_id: MessageId, receipt: Envelope) -> 
     """Let a refused message be queued again; False when it is not refused any more."""
     result = connection.execute(
         update(exchanges)
-        .where(exchanges.c.message_id == message_id, exchanges.c.state == ExchangeState.REFUSED.value)
+        .where(
+            exchanges.c.message_id == message_id,
+            # An event whose other subscribers have not all been told yet is queued still.
+            exchanges.c.state.in_([ExchangeState.REFUSED.value, ExchangeState.QUEUED.value]),
+        )
         .values(
             state=ExchangeState.QUEUED.value,
             code=None,

@@ -8,6 +8,7 @@ delivered stays as a dead letter until somebody has it delivered once more, or c
 
 from hub.outbox.breaker import Breaker, BreakerState
 from hub.outbox.model import (
+    OPEN_STATES,
     Attempt,
     DeadLetterPage,
     DeadLetterSearch,
@@ -26,6 +27,7 @@ from hub.outbox.pauses import Pause, Pauses
 from hub.outbox.schedule import is_exhausted, next_pause
 
 __all__ = [
+    "OPEN_STATES",
     "Attempt",
     "Breaker",
     "BreakerState",

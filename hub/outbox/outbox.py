@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hub.clock import Clock
     from hub.database import ServingClaim, Writer
-    from hub.identifiers import MessageId, ServiceId
+    from hub.identifiers import MessageId, ServiceId, SubsystemId
     from hub.outbox.model import (
         DeadLetterPage,
         DeadLetterSearch,
@@ -80,9 +80,18 @@ class Outbox:
         """What a row says when this process is at it."""
         return self._claim.number
 
-    def put(self, connection: Connection, new: NewDelivery) -> None:
-        """Put a message in, in the transaction that logs it; it is due at once."""
+    def put(self, connection: Connection, new: NewDelivery, *, expected_by: datetime | None = None) -> None:
+        """Put a message in, in the transaction that logs it; it is due at once.
+
+        Args:
+            connection: inside a unit of the writer.
+            new: the delivery.
+            expected_by: UTC; for when the recipient, which has it already, promised its answer. It is due
+                then.
+        """
         store.put(connection, new, self._clock.now())
+        if expected_by is not None:
+            store.defer(connection, new, min(expected_by, new.expires_at))
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Have a worker of this process told that something was put in, so that it need not wait to look."""
@@ -107,9 +116,19 @@ class Outbox:
         """
         now = self._clock.now()
         numbers = self._find_due(now, most, room)
-        if not numbers:
-            return []
+        return self._claim_these(numbers, now) if numbers else []
 
+    def claim_deferred(self, message_id: MessageId, recipient: SubsystemId) -> Delivery | None:
+        """Claim the delivery whose promised answer has come unasked; None when none was awaited."""
+        numbers = [
+            each.number
+            for each in self.of_message(message_id)
+            if each.recipient == recipient and each.state is DeliveryState.DEFERRED
+        ]
+        claimed = self._claim_these(numbers, self._clock.now()) if numbers else []
+        return claimed[0] if claimed else None
+
+    def _claim_these(self, numbers: list[DeliveryNumber], now: datetime) -> list[Delivery]:
         def work(connection: Connection) -> list[Delivery]:
             claimed = store.claim(connection, numbers, self._claim.number, now)
             with self._changing:

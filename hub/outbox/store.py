@@ -245,6 +245,16 @@ def put(connection: Connection, new: NewDelivery, now: datetime) -> None:
         connection.execute(_INSERT, values | {"attempts": 0, "replays": 0, "created_at": moment})
 
 
+def defer(connection: Connection, new: NewDelivery, expected_by: datetime) -> None:
+    """Enter that the recipient of what was just put in has it, and when it promised its answer."""
+    moment = format_instant(expected_by)
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.message_id == new.message_id, deliveries.c.recipient == new.recipient)
+        .values(state=DeliveryState.DEFERRED.value, due_at=moment, expected_by=moment)
+    )
+
+
 _UNENDED: Mapping[str, Any] = dict.fromkeys(
     ("expected_by", "claimed_by", "claimed_at", "ended_at", "code", "detail", "answer_sha256",
      "receipt_sha256", "closed_by", "closed_reason")

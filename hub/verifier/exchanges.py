@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.envelope import Envelope, Receipt
+    from hub.identifiers import SubsystemId
     from hub.tlog import TrustPolicy
     from hub.verifier.bundleindex import BundleIndex, EntryLine, MessageLine
     from hub.verifier.certificates import SignerCertificate
@@ -175,7 +176,7 @@ class _Verification:
 
     def _check_index(self) -> str:
         header, line = self._envelope("request").header, self._line
-        if header.kind is not Kind.REQUEST:
+        if header.kind not in {Kind.REQUEST, Kind.EVENT}:
             raise BundleError("bundle.contradiction", f"the request is a {header.kind}")
         for name in ("id", "conversation", "sender", "recipient", "service"):
             said, signed = getattr(line, name), getattr(header, name)
@@ -212,7 +213,7 @@ class _Verification:
         """Hold the answer to the request; the hub answers with a fault where the department does not."""
         request, answer = self._envelope("request"), self._envelope("answer")
         if answer.header.kind is Kind.RECEIPT:
-            said = require_department_receipt(answer, request)
+            said = require_department_receipt(answer, request, answerer=_answerer(answer, request))
             return f"{said.status}, says {answer.header.sender} of manifest SHA-256 {request.manifest_sha256}"
         if answer.header.kind not in {Kind.RESPONSE, Kind.FAULT}:
             raise ExchangeError("exchange.answer_not_bound", f"a {answer.header.kind} is no answer")
@@ -311,7 +312,7 @@ class _Verification:
         if receipt.at != entry.at:
             raise BundleError("bundle.contradiction", f"entry {log.index} is of {format_instant(entry.at)}")
         ends = _ENDS.get(receipt.status, frozenset())
-        part = "answer" if entry.event is EntryEvent.ANSWERED else "request"
+        part = "answer" if entry.event in _ENDS[ReceiptStatus.PROCESSED] else "request"
         if entry.event not in ends or entry.container_sha256 != self._digests().get(part):
             raise BundleError(
                 "bundle.contradiction", f"{receipt.status}, but entry {log.index} is {entry.event}"
@@ -336,7 +337,9 @@ class _Verification:
         if line.concluded_at != receipt.at:
             raise BundleError("bundle.contradiction", f"the receipt is of {format_instant(receipt.at)}")
         if receipt.status is ReceiptStatus.PROCESSED:
-            needed = {(EntryEvent.ACCEPTED, digests["request"]), (EntryEvent.ANSWERED, digests["answer"])}
+            is_receipt = self._envelope("answer").header.kind is Kind.RECEIPT
+            logged_as = EntryEvent.DELIVERED if is_receipt else EntryEvent.ANSWERED
+            needed = {(EntryEvent.ACCEPTED, digests["request"]), (logged_as, digests["answer"])}
             with_what = self._what_processed()
             if with_what is None or not needed <= logged:
                 raise BundleError("bundle.contradiction", "processed needs an answer, and two log entries")
@@ -353,7 +356,8 @@ class _Verification:
         """Say what shows that a department has worked on the request; None where nothing does."""
         answer = self._envelope("answer")
         if answer.header.kind is Kind.RECEIPT:
-            status = require_department_receipt(answer, self._envelope("request")).status
+            request = self._envelope("request")
+            status = require_department_receipt(answer, request, answerer=_answerer(answer, request)).status
             return "the department's receipt" if status is ReceiptStatus.PROCESSED else None
         return "a response" if answer.header.kind is Kind.RESPONSE else None
 
@@ -386,9 +390,14 @@ def _spelled(case: str | None) -> str | None:
 
 
 _ENDS = {
-    ReceiptStatus.PROCESSED: frozenset({EntryEvent.ANSWERED}),
+    ReceiptStatus.PROCESSED: frozenset({EntryEvent.ANSWERED, EntryEvent.DELIVERED}),
     ReceiptStatus.REFUSED: frozenset({EntryEvent.REFUSED, EntryEvent.FAILED}),
 }
+
+
+def _answerer(answer: Envelope, request: Envelope) -> SubsystemId | None:
+    """Return who may answer: an event any subscriber, whom the hub has chosen; a request its recipient."""
+    return answer.header.sender if request.header.kind is Kind.EVENT else None
 
 
 def _require_bound(answer: Envelope, request: Envelope, *, by: str | None) -> None:
