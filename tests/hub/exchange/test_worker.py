@@ -264,12 +264,22 @@ def test_who_promises_what_has_passed_is_not_asked_without_a_pause(
     assert delivery(hub, request_).due_at > SystemClock().now() + timedelta(seconds=30)
 
 
-def test_a_promise_is_no_answer_for_a_sender_that_waits(
+def test_a_sender_that_waits_is_told_of_the_promise_and_the_outbox_asks_for_the_answer(
     hub: Hub, courier: Courier, request_: Envelope
 ) -> None:
-    courier.expected_by = SystemClock().now() + timedelta(minutes=1)
+    by_policy(hub, first_pause_seconds=0)
+    promised = SystemClock().now() + timedelta(seconds=1)
+    courier.expected_by = promised
     [outcome] = sent(hub.pipeline, request_)
-    assert outcome.code == "exchange.answer_unreadable"
+    receipt = read_receipt(open_envelope(outcome.container))
+    assert (outcome.code, outcome.is_queued) == (None, True)
+    assert (receipt.status, receipt.expected_by) == (ReceiptStatus.DELIVERED, promised)
+    assert state(hub, request_) == (ExchangeState.DEFERRED, None)
+    courier.expected_by = None
+    while SystemClock().now() < promised:
+        asyncio.run(asyncio.sleep(0.05))
+    assert worked(hub) == 1
+    assert state(hub, request_) == (ExchangeState.PROCESSED, None)
 
 
 def test_what_is_ordered_waits_for_what_came_before_it_in_its_conversation(
