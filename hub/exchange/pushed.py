@@ -11,10 +11,11 @@ Source: docs/protocols/exchange.md section 12.2.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hub.envelope import Kind, open_envelope
-from hub.errors import EnvelopeError, ExchangeError, HubError
+from hub.envelope import Kind, LargeEnvelope, open_envelope
+from hub.errors import EnvelopeError, ExchangeError, HubError, VaultError
 from hub.exchange.model import Accepted, Arrived, Concluded, Deferred, Delivered, Opened, Outcome, advance
 from hub.outbox import Ending
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hub.envelope import Envelope, Limits
     from hub.exchange.pipeline import Pipeline
     from hub.outbox import Delivery
+    from hub.vault import Vault
 
 _ANSWERS = frozenset({Kind.RESPONSE, Kind.RECEIPT})
 
@@ -44,6 +46,21 @@ def find_pushed(raw: bytes, error: HubError | None, limits: Limits) -> Envelope 
         # It was opened once, so it cannot come to this; a fault about it is as good.
         return None
     return envelope if envelope.header.kind in _ANSWERS else None
+
+
+def read_message(vault: Vault, sha256: str) -> tuple[bytes, LargeEnvelope | None]:
+    """Return a message that is kept; of a large one what announces it, and the message where it lies.
+
+    Raises:
+        VaultError: it was erased, or what is kept cannot be read.
+    """
+    try:
+        return vault.read(sha256), None
+    except VaultError as error:
+        if error.code != "vault.too_large":
+            raise
+    envelope = vault.envelope(sha256)
+    return envelope.raw, envelope if isinstance(envelope, LargeEnvelope) else None
 
 
 async def take_pushed(pipeline: Pipeline, answer: Envelope, arrived: Arrived) -> Outcome:
@@ -79,11 +96,11 @@ async def _conclude(pipeline: Pipeline, opened: Opened, delivery: Delivery) -> O
     request = Arrived(raw=b"", received_at=opened.received_at, delivery=delivery)
     stage: Arrived = request
     try:
-        raw = await asyncio.to_thread(recorder.vault.read, delivery.request_sha256)
+        raw, large = await asyncio.to_thread(read_message, recorder.vault, delivery.request_sha256)
     except HubError as exc:
         error: HubError | None = exc
     else:
-        request = Arrived(raw=raw, received_at=opened.received_at, delivery=delivery)
+        request = replace(request, raw=raw, large=large)
         stage, error = await pipeline.walk(pipeline.answering(hand_over), request)
     if error is None and isinstance(stage, Concluded | Deferred):
         receipt = recorder.acknowledge(answer, stage).raw

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from hub.clock import to_milliseconds
-from hub.envelope import LargeEnvelope
-from hub.errors import Culprit, ExchangeError, HubError, RegistryError, ReportedFaultError, VaultError
+from hub.errors import Culprit, ExchangeError, HubError, RegistryError, ReportedFaultError
 from hub.exchange.model import Accepted, Arrived
+from hub.exchange.pushed import read_message
 from hub.outbox import Ending, Paces, is_exhausted, next_pause
 from hub.registry import DeliveryPolicy
 
@@ -224,19 +224,10 @@ class DeliveryWorker:
     async def _attempt(self, delivery: Delivery) -> tuple[Arrived, HubError | None]:
         arrived = Arrived(raw=b"", received_at=self._clock.now(), delivery=delivery)
         try:
-            raw, large = await asyncio.to_thread(self._read, delivery.request_sha256)
+            raw, large = await asyncio.to_thread(read_message, self._vault, delivery.request_sha256)
         except HubError as error:
             return arrived, error
         return await self._pipeline.walk(self._pipeline.delivering, replace(arrived, raw=raw, large=large))
-
-    def _read(self, sha256: str) -> tuple[bytes, LargeEnvelope | None]:
-        try:
-            return self._vault.read(sha256), None
-        except VaultError as error:
-            if error.code != "vault.too_large":
-                raise
-        envelope = self._vault.envelope(sha256)
-        return envelope.raw, envelope if isinstance(envelope, LargeEnvelope) else None
 
     async def _fail(self, delivery: Delivery, reached: Arrived, error: HubError) -> None:
         verdict = judge(reached, error)

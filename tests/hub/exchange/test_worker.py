@@ -267,7 +267,7 @@ def test_who_promises_what_has_passed_is_not_asked_without_a_pause(
 def test_a_sender_that_waits_is_told_of_the_promise_and_the_outbox_asks_for_the_answer(
     hub: Hub, courier: Courier, request_: Envelope
 ) -> None:
-    by_policy(hub, first_pause_seconds=0)
+    by_policy(hub, first_pause_seconds=0.01)
     promised = SystemClock().now() + timedelta(seconds=1)
     courier.expected_by = promised
     [outcome] = sent(hub.pipeline, request_)
