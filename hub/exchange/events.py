@@ -79,7 +79,7 @@ def _may_have(subscription: Subscription, header: Header, registry: Registry, at
         registry.authorise(subscription.subscriber, subscription.service, item, on)
     except (AccessError, RegistryError) as error:
         _logger.warning(
-            "exchange.subscriber_left_out",
+            "events.subscriber_left_out",
             message_id=header.id,
             subscription=subscription.id,
             code=error.code,
