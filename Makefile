@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench lock clean
+.PHONY: help demo serve test check bench chaos lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -32,6 +32,9 @@ check: .venv/.dev ## Check format, lint, types and import order, then run the te
 
 bench: .venv/.dev ## Measure speed against openssl on this machine
 	@$(BIN)/python -m tests.bench
+
+chaos: .venv/.dev ## Kill and pause everything at random for five minutes, under load (SEED=1)
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1)
 
 lock: ## Resolve the dependencies again and write the lock files
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

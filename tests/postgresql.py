@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,23 +115,111 @@ def running_postgresql(*, flushes: bool = True) -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="heliograph-pg-"))
     try:
         user = _unprivileged()
-        if user is not None:
-            os.chown(folder, user, user)
-        programs = _programs(folder, user)
-        arguments = ["-D", str(folder / "data"), "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C"]
-        _run([programs / "initdb", "--no-sync", *arguments], folder, user)
+        programs = _initialise(folder, user)
         with _serving(programs, folder, user, [] if flushes else ["-F"]):
             yield PostgresServer(folder)
     finally:
         shutil.rmtree(folder)
 
 
+def _initialise(folder: Path, user: int | None) -> Path:
+    """Make an empty server; returns the folder of its programs."""
+    if user is not None:
+        os.chown(folder, user, user)
+    programs = _programs(folder, user)
+    arguments = ["-D", str(folder / "data"), "-U", OWNER, "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    _run([programs / "initdb", "--no-sync", *arguments], folder, user)
+    return programs
+
+
+class CrashablePostgres:
+    """A server whose power plug is at hand: it is killed with every process it has, and started again.
+
+    Args:
+        folder: holds its data and its socket.
+        programs: the server's.
+        user: whom it runs as.
+    """
+
+    def __init__(self, folder: Path, programs: Path, user: int | None) -> None:
+        self.address = PostgresServer(folder)
+        self._programs = programs
+        self._user = user
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server; after a crash it recovers from its write-ahead log."""
+        self._server = _start(self._programs, self.address.folder, self._user, [])
+
+    def wait(self) -> None:
+        """Wait until it answers for the first time."""
+        assert self._server is not None
+        _wait(self._server, self.address)
+
+    def connect(self) -> psycopg.Connection:
+        """Open a session.
+
+        Raises:
+            psycopg.OperationalError: the server is not up, or not yet.
+        """
+        if self._server is not None and self._server.poll() is not None:
+            # The sessions of a killed server end a moment after it, and until then it does not start.
+            self.start()
+        return psycopg.connect(dbname=OWNER, user=OWNER, host=str(self.address.folder), connect_timeout=2)
+
+    def processes(self) -> list[int]:
+        """Return the ids of the server and of its sessions and workers."""
+        assert self._server is not None
+        server = self._server.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text(encoding="ascii")
+        return [server, *map(int, children.split())]
+
+    def kill(self) -> None:
+        """Kill the server first, so that it cannot put its house in order, then all its processes."""
+        assert self._server is not None
+        for process in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self._server.wait()
+
+    def stop(self) -> None:
+        """End in good order, as far as it still runs."""
+        if self._server is not None:
+            _stop(self._server)
+
+
+@contextmanager
+def crashable_postgresql() -> Iterator[CrashablePostgres]:
+    """Run a server that flushes what is committed, and may be killed meanwhile."""
+    folder = Path(tempfile.mkdtemp(prefix="heliograph-pg-"))
+    try:
+        user = _unprivileged()
+        server = CrashablePostgres(folder, _initialise(folder, user), user)
+        server.start()
+        server.wait()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
 @contextmanager
 def _serving(programs: Path, folder: Path, user: int | None, more: list[str]) -> Iterator[None]:
+    server = _start(programs, folder, user, more)
+    try:
+        _wait(server, PostgresServer(folder))
+        yield
+    finally:
+        _stop(server)
+
+
+def _start(programs: Path, folder: Path, user: int | None, more: list[str]) -> subprocess.Popen[bytes]:
     options = [part for option in _OPTIONS for part in ("-c", option)]
     arguments = ["-D", str(folder / "data"), "-c", f"unix_socket_directories={folder}", *options, *more]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
             [programs / "postgres", *arguments],
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -142,17 +230,16 @@ def _serving(programs: Path, folder: Path, user: int | None, more: list[str]) ->
             # Ctrl-C is for the tests; the server is ended by its id once they are done.
             start_new_session=True,
         )
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    # A fast shutdown: sessions are ended, nothing is left to recover.
+    server.send_signal(signal.SIGINT)
     try:
-        _wait(server, PostgresServer(folder))
-        yield
-    finally:
-        # A fast shutdown: sessions are ended, nothing is left to recover.
-        server.send_signal(signal.SIGINT)
-        try:
-            server.wait(_START_SECONDS)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        server.wait(_START_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _wait(server: subprocess.Popen[bytes], address: PostgresServer) -> None:
