@@ -87,6 +87,7 @@ class Load:
     accepted: dict[MessageId, Envelope] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
     failures: list[BaseException] = field(default_factory=list)
+    _is_over: threading.Event = field(default_factory=threading.Event)
     _waiting: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -101,7 +102,8 @@ class Load:
         """Have messages sent at a steady rate, whether the earlier ones have got through or not."""
         begun = time.monotonic()
         for number in range(int(seconds * per_second)):
-            time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
+            if self._is_over.wait(max(0.0, begun + number / per_second - time.monotonic())):
+                return
             self._waiting.put(f"message {number}")
 
     def finish(self) -> None:
@@ -117,18 +119,26 @@ class Load:
         if self.failures:
             raise self.failures[0]
 
+    def give_up(self) -> None:
+        """End at once, whatever is not acknowledged; when something else went wrong."""
+        self._is_over.set()
+        for _ in self._threads:
+            self._waiting.put(None)
+
     def _call(self, index: int) -> None:
         try:
             with closing(_Hubs(self.ports, index)) as hubs:
                 while (text := self._waiting.get()) is not None:
                     request = request_of(self.key, text)
                     self.sent[request.header.id] = request
-                    self.accepted[request.header.id] = self._send(hubs, request)
+                    acknowledged = self._send(hubs, request)
+                    if acknowledged is not None:
+                        self.accepted[request.header.id] = acknowledged
         except BaseException as error:  # noqa: BLE001 - told by the thread that waits for this one
             self.failures.append(error)
 
-    def _send(self, hubs: _Hubs, request: Envelope) -> Envelope:
-        while True:
+    def _send(self, hubs: _Hubs, request: Envelope) -> Envelope | None:
+        while not self._is_over.is_set():
             try:
                 status, body = hubs.post(request.raw)
             except (OSError, http.client.HTTPException):
@@ -148,6 +158,7 @@ class Load:
                 assert code in AGAIN, code
                 self._note(code)
             time.sleep(_PAUSE_SECONDS)
+        return None
 
     def _note(self, code: str) -> None:
         with self._lock:

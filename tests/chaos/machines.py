@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PAUSE_SECONDS = 0.05
 _START_SECONDS = 90.0
+_RESTART_SECONDS = 0.5
 
 
 class Machine(Protocol):
@@ -80,13 +81,19 @@ class ProgramMachine:
         self._process = self._life.enter_context(running)[name]
 
     def wait_until_up(self) -> None:
-        """Wait until it answers HTTP at all."""
+        """Wait until it answers HTTP at all.
+
+        A program that finds the database away ends and says so; it is started again, as a service is.
+        """
         deadline = time.monotonic() + _START_SECONDS
-        log = self._logs / f"{self.name}-{self._lives}.log"
         while True:
-            process = self._running()
-            if not process.is_alive() or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
+                log = self._logs / f"{self.name}-{self._lives}.log"
                 raise TimeoutError(f"{self.name} did not come up:\n{log.read_text(encoding='utf-8')[-4000:]}")
+            if not self._running().is_alive():
+                self._life.close()
+                time.sleep(_RESTART_SECONDS)
+                self.start()
             if self._url is None:
                 return
             try:

@@ -68,7 +68,11 @@ def run(
         load.start(CALLERS)
         offering = threading.Thread(target=load.offer, args=(seconds, per_second))
         offering.start()
-        _befall(world, mishaps, say)
+        try:
+            _befall(world, mishaps, say)
+        except BaseException:
+            load.give_up()
+            raise
         offering.join()
         say("every machine is up again")
         begun = time.monotonic()

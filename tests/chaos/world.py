@@ -106,7 +106,7 @@ def _programs(
             {},
         ),
         "gateway": (
-            Program("hub.cli:main", ["gateway", "--config", str(folder / "labour-bureau.yaml")]),
+            Program("hub.cli:main", ["gateway", str(folder / "labour-bureau.yaml")]),
             gateway,
             {},
         ),
