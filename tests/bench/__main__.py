@@ -12,6 +12,7 @@ from tests.bench import (
     containers,
     exchanges,
     export,
+    growth,
     keys,
     log,
     paths,
@@ -39,6 +40,7 @@ def main() -> None:
         export,
         search,
         exchanges,
+        growth,
     )
     wanted = sys.argv[1:] or [module.__name__.rsplit(".", 1)[1] for module in modules]
     print(f"Python {platform.python_version()}, {platform.machine()}")
