@@ -81,7 +81,8 @@ def build_legacy_app(ledger: Ledger) -> Starlette:
     """Return the system's HTTP side: `POST /echo` with a JSON body `{"text": ...}`."""
 
     async def echo(request: Request) -> Response:
-        key = request.headers.get(KEY_HEADER)
+        # A structured field's string: in quotes (RFC 9651 section 3.3.3).
+        key = request.headers.get(KEY_HEADER, "").removeprefix('"').removesuffix('"')
         if not key:
             return JSONResponse({"error": f"{KEY_HEADER} is missing"}, 400)
         asked = await request.json()
