@@ -27,8 +27,19 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        # The error as it is shows the line, where a password may stand by mistake; so does its traceback.
+        raise YamlFileError(_told(error)) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise YamlFileError(" ".join(str(error).split())[:300]) from error
+
+
+def _told(error: yaml.MarkedYAMLError) -> str:
+    parts = [part for part in (error.context, error.problem) if part]
+    mark = error.problem_mark or error.context_mark
+    if mark is not None:
+        parts.append(f"line {mark.line + 1}, column {mark.column + 1}")
+    return " ".join(", ".join(parts).split())[:300]
 
 
 class _OnceLoader(yaml.SafeLoader):

@@ -28,11 +28,14 @@ def log_as_json() -> None:
     """Write one JSON object a line, with the time in UTC; it carries ids and codes, never content."""
     import structlog
 
+    from hub.telemetry import withhold_credentials
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
+            withhold_credentials,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     )

@@ -51,10 +51,12 @@ def connect_to(url: str) -> Engine:
     """
     try:
         if not url.startswith("postgresql"):
-            engine = create_engine(url)
+            engine = create_engine(url, hide_parameters=True)
         else:
             engine = create_engine(
                 url,
+                # What a statement was given may be a secret or a person's; errors go into the log.
+                hide_parameters=True,
                 # A unit's statements see what was committed when each began; with any stricter level a writer
                 # that had waited for the lock would see the log as it was before the wait.
                 isolation_level="READ COMMITTED",
@@ -64,10 +66,10 @@ def connect_to(url: str) -> Engine:
                 # The server may have been restarted since a connection was used last.
                 pool_pre_ping=True,
             )
-    except (ArgumentError, NoSuchModuleError, ImportError) as exc:
-        raise SettingsError(
-            "settings.database_unusable", "database_url is not of a database we know"
-        ) from exc
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
+        # What is wrong with it would be told with it, and a password stands in it.
+        detail = "database_url is not of a database we know"
+        raise SettingsError("settings.database_unusable", detail) from None
     install_savepoints(engine)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)

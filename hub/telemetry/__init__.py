@@ -31,6 +31,7 @@ from hub.telemetry.tracing import (
     message_span,
     span,
 )
+from hub.telemetry.withholding import withhold, withhold_credentials
 
 if TYPE_CHECKING:
     from hub.telemetry.metrics import (
@@ -112,6 +113,8 @@ __all__ = [
     "share_metrics",
     "span",
     "status_routes",
+    "withhold",
+    "withhold_credentials",
 ]
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import structlog
 
 from hub.telemetry.tracing import current_trace_id
+from hub.telemetry.withholding import withhold_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,13 +53,17 @@ def configure_logging(process: str) -> None:
         structlog.processors.format_exc_info,
     ]
     as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
-    structlog.configure(processors=[*shared, as_json])
+    structlog.configure(processors=[*shared, withhold_credentials, as_json])
     # What libraries say through the standard library's logging becomes lines of the same form.
     lines = logging.StreamHandler(sys.stdout)
     lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, as_json],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                withhold_credentials,
+                as_json,
+            ],
         )
     )
     root = logging.getLogger()

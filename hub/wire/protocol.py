@@ -19,6 +19,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hub.errors import WireError
+from hub.wire.pace import Sending, Taking
 from hub.wire.peers import peer_chain, tls_extension
 from hub.wire.refusing import STATUS, answer
 
@@ -70,8 +71,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._most_body = self._limits.body_bytes
         self._body_bytes = 0
-        self._waited = _Window()
-        self._taken: tuple[float, int] | None = None
+        self._waited = Sending()
         self._looked_at = self._since
 
     # The connection
@@ -96,6 +96,11 @@ class GuardedProtocol(HttpToolsProtocol):
             transport.write(answer(WireError(code), STATUS[code]))
             transport.close()
             return
+        self._taking = Taking(
+            transport,
+            window_seconds=self._limits.window_seconds,
+            least_bytes_per_second=self._limits.least_bytes_per_second,
+        )
         self.is_begun = True
         super().connection_made(transport)
         self._since = self._looked_at = self.loop.time()
@@ -198,7 +203,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._ends_at is not None:
             if now >= self._ends_at:
                 self.transport.abort()
-        elif self._is_taken_too_slowly(now):
+        elif self._taking.is_too_slow(now):
             self._keeper.note("wire.too_slow", self._address)
             self.transport.abort()
         elif self._part is Part.HEAD:
@@ -225,22 +230,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         if self._waited.count < self._limits.least_bytes_per_second * self._waited.seconds:
             self._refuse("wire.too_slow")
-        self._waited = _Window()
-
-    def _is_taken_too_slowly(self, now: float) -> bool:
-        """Tell whether what waits to be sent has become less, in the last window, at less than the rate."""
-        waiting = self.transport.get_write_buffer_size()
-        if not waiting:
-            self._taken = None
-            return False
-        if self._taken is None or waiting > self._taken[1]:
-            self._taken = now, waiting
-            return False
-        since, size = self._taken
-        if now - since < self._limits.window_seconds:
-            return False
-        self._taken = now, waiting
-        return size - waiting < self._limits.least_bytes_per_second * (now - since)
+        self._waited = Sending()
 
     @property
     def _is_answered(self) -> bool:
@@ -255,7 +245,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _enter(self, part: Part) -> None:
         self._part = part
         self._since = self.loop.time()
-        self._waited = _Window()
+        self._waited = Sending()
 
     def _count_head(self, length: int) -> None:
         self._head_bytes += length
@@ -286,13 +276,3 @@ def address_of(transport: asyncio.BaseTransport) -> str:
     """Return the client's address; empty where it has none, as over a Unix socket."""
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) and peer else ""
-
-
-class _Window:
-    """What came in a stretch of time in which it could have come."""
-
-    __slots__ = ("count", "seconds")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.seconds = 0.0

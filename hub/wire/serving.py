@@ -48,6 +48,8 @@ def server_config(  # noqa: PLR0913 (each by its name)
         ws="none",
         timeout_keep_alive=limits.idle_seconds,
         access_log=False,
+        # The process's own logging writes what uvicorn says.
+        log_config=None,
         log_level=log_level,
         server_header=False,
         timeout_graceful_shutdown=last_answers_seconds,

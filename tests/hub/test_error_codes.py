@@ -47,6 +47,7 @@ NO_CODES = frozenset(
         "portal.signed_out",
         "registry.not_refreshed",
         "vault.archive_left_alone",
+        "wire.application_failed",
         "wire.handshake_failed",
         "wire.refused",
         "vault.not_looked_after",

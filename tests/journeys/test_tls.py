@@ -166,7 +166,12 @@ def test_nobody_gets_round_it_by_another_spelling_of_the_path(world: World) -> N
 
 @pytest.mark.parametrize(
     ("label", "code"),
-    [("labour-tls-revoked", "trust.certificate_revoked"), ("no-member-tls", "trust.wrong_member")],
+    [
+        ("labour-tls-revoked", "trust.certificate_revoked"),
+        ("no-member-tls", "trust.wrong_member"),
+        ("labour-unlisted", "trust.usage_not_allowed"),
+        ("federation-sign", "trust.usage_not_allowed"),
+    ],
 )
 def test_a_certificate_that_is_not_believed_is_refused_whatever_is_asked(
     world: World, label: str, code: str

@@ -228,6 +228,12 @@ def test_a_connection_serves_so_many_requests(served: Served) -> None:
     assert answers.count(b"connection: close") == 1
 
 
+def test_a_request_that_fails_takes_no_other_along(served: Served) -> None:
+    answers = answer_to(served, request_of("GET", "/fail"), request_of("GET", "/", "Connection: close"))
+    assert answers.count(b"HTTP/1.1 500") == 1
+    assert answers.count(b"HTTP/1.1 200") == 1
+
+
 def test_requests_in_one_go_are_answered_in_their_order(served: Served) -> None:
     bodies = [request_of("POST", "/", f"Content-Length: {size}", body=bytes(size)) for size in (1, 2, 3)]
     answers = answer_to(served, b"".join(bodies))
