@@ -9,7 +9,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from fastapi import FastAPI
@@ -81,6 +81,17 @@ from hub.messagelog import (
     stamp_routes,
     tiled_log_routes,
 )
+from hub.operations import (
+    Flows,
+    HubFigures,
+    Operations,
+    Shown,
+    Traffic,
+    Watch,
+    WeatherMap,
+    hub_readiness,
+    operation_routes,
+)
 from hub.outbox import Outbox, Pauses
 from hub.portal import MOUNTED_AT, Portal, PortalParts, SessionLimits
 from hub.preservation import DigestEnds
@@ -96,6 +107,7 @@ from hub.registry import (
     plan_own_roll_over,
     registry_routes,
 )
+from hub.telemetry import Watched, measure_commit
 from hub.tlog import NoteSigner, VerifierKey
 from hub.transfers import TransferLimits, Uploads, UploadUpkeep, upload_routes
 from hub.trust import (
@@ -136,6 +148,7 @@ if TYPE_CHECKING:
     from hub.settings import Settings
     from hub.trust import SigningKey
 
+VERSION = "0.1.0"
 _REGISTRY_SECONDS = 1.0
 _TRUST_LIST_SECONDS = 5.0
 _CERTIFICATES_SECONDS = 2.0
@@ -160,6 +173,7 @@ class Hub:
     pauses: Pauses
     worker: DeliveryWorker
     dead_letters: DeadLetters
+    operations: Operations
     accounts: Accounts
     alarms: Alarms
     refresher: RevocationRefresher
@@ -262,6 +276,7 @@ class Hub:
 
     async def close(self) -> None:
         """Stop writing and give everything back."""
+        await asyncio.to_thread(self.operations.stop)
         await asyncio.to_thread(self.end_upkeep)
         await asyncio.to_thread(self.portal.close)
         if isinstance(self.courier, HttpCourier):
@@ -282,7 +297,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     key = KeyRing([_open_key(settings, settings.signing_key, settings.signing_chain)], clock=clock)
     contracts = load_contracts(settings.contracts)
     engine = open_database(settings.database)
-    writer = Writer(engine)
+    writer = Writer(engine, measure_commit)
     claim = ServingClaim(engine)
     interruptions = Interruptions(engine, writer, claim)
     outbox, pauses = Outbox(engine, writer, clock, claim), Pauses(engine, writer, clock)
@@ -342,6 +357,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     roll_over.resume()
     party = Party(SubsystemId(settings.subsystem), key)
+    traffic = Traffic()
     own_services = _own_services(certificates, archive, party.subsystem, clock)
     answers = RevocationAnswers(engine, writer)
     pipeline = Pipeline(
@@ -365,7 +381,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         clock=clock,
         limits=Limits(),
         own_services=own_services,
+        traffic=traffic,
     )
+    worker = DeliveryWorker(pipeline=pipeline, outbox=outbox, pauses=pauses, vault=vault, clock=clock)
     desk = EvidenceDesk(
         engine=engine,
         writer=writer,
@@ -419,7 +437,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         interruptions=interruptions,
         outbox=outbox,
         pauses=pauses,
-        worker=DeliveryWorker(pipeline=pipeline, outbox=outbox, pauses=pauses, vault=vault, clock=clock),
+        worker=worker,
         dead_letters=DeadLetters(
             engine=engine,
             outbox=outbox,
@@ -427,6 +445,17 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             vault=vault,
             contracts=contracts,
             clock=clock,
+        ),
+        operations=_open_operations(
+            settings,
+            engine=engine,
+            alarms=alarms,
+            log=log,
+            trust_lists=trust_lists,
+            pipeline=pipeline,
+            worker=worker,
+            outbox=outbox,
+            traffic=traffic,
         ),
         accounts=accounts,
         alarms=alarms,
@@ -648,6 +677,71 @@ def _open_witness(  # noqa: PLR0913 (its dependencies)
     )
 
 
+def _open_operations(  # noqa: PLR0913 (its dependencies)
+    settings: Settings,
+    *,
+    engine: Engine,
+    alarms: Alarms,
+    log: MessageLog,
+    trust_lists: TrustListArchive,
+    pipeline: Pipeline,
+    worker: DeliveryWorker,
+    outbox: Outbox,
+    traffic: Traffic,
+) -> Operations:
+    recorder, registry, pauses, clock = pipeline.recorder, pipeline.registry, pipeline.pauses, pipeline.clock
+    flows = Flows(engine, recorder.writer, registry, alarms, clock)
+    weather = WeatherMap(engine, registry, outbox, pauses, clock)
+    readiness = hub_readiness(
+        engine=engine,
+        writer=recorder.writer,
+        clock=clock,
+        log=log,
+        key=recorder.party.key,
+        trust_lists=trust_lists,
+        data_folder=settings.data_folder,
+        disk_alarm_mebibytes=settings.disk_alarm_mebibytes,
+        outbox=outbox,
+    )
+    return Operations(
+        traffic=traffic,
+        weather=weather,
+        flows=flows,
+        watch=Watch(
+            engine=engine,
+            writer=recorder.writer,
+            clock=clock,
+            alarms=alarms,
+            traffic=traffic,
+            flows=flows,
+            outbox=outbox,
+            pauses=pauses,
+            deliverer=worker,
+            data_folder=settings.data_folder,
+            disk_alarm_mebibytes=settings.disk_alarm_mebibytes,
+            outbox_alarm=timedelta(minutes=settings.outbox_alarm_minutes),
+        ),
+        readiness=readiness,
+        figures=HubFigures(
+            outbox=outbox,
+            weather=weather,
+            flows=flows,
+            alarms=alarms,
+            readiness=readiness,
+            log_size=log.size,
+            data_folder=settings.data_folder,
+            version=VERSION,
+        ),
+        shown=Shown(
+            host=settings.status_host,
+            port=settings.status_port,
+            trace_endpoint=settings.trace_endpoint,
+            trace_ratio=settings.trace_ratio,
+            instance=settings.member,
+        ),
+    )
+
+
 def _open_key(settings: Settings, place: KeyPlace, chain: Path) -> SigningKey:
     return open_key(place, chain, settings.signing_passphrase, module=settings.token_module)
 
@@ -688,6 +782,7 @@ async def deliver(hub: Hub) -> None:
         asyncio.create_task(_keep_claim(hub)),
         asyncio.create_task(_look_after_certificates(hub.upkeep)),
     ]
+    await asyncio.to_thread(hub.operations.start, "worker")
     hub.refresher.start()
     hub.begin_connecting()
     try:
@@ -718,6 +813,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
             asyncio.create_task(_keep_own_answers(hub.own_answers)),
             asyncio.create_task(_follow_pauses(hub.pauses)),
         ]
+        await asyncio.to_thread(hub.operations.start, "hub")
         hub.begin_upkeep()
         worker = asyncio.create_task(hub.worker.run()) if delivers else None
         yield
@@ -731,7 +827,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
 
     app = FastAPI(
         title="Heliograph",
-        version="0.1.0",
+        version=VERSION,
         description="Government data exchange: signed envelopes, a log nobody can rewrite.",
         lifespan=lifespan,
         # The pages FastAPI would serve load their scripts from elsewhere.
@@ -739,6 +835,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
         redoc_url=None,
     )
     install_problems(app)
+    app.add_middleware(Watched)
     authenticate = authenticated(hub.accounts)
     # Before the exchange's, which would take "evidence" and "deliveries" for parts of a message, and the
     # registry's, which would take "pause" for a part of a service's name.
@@ -779,6 +876,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
     app.include_router(tiled_log_routes(PublishedTree(hub.engine)))
     app.include_router(published_log_routes(hub.published))
     app.include_router(witness_routes(hub.witness))
+    app.include_router(operation_routes(hub.operations, authenticate))
     app.mount(MOUNTED_AT, hub.portal.app)
     if hub.connections is not None:
         app.add_middleware(
@@ -787,11 +885,6 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
             clients=hub.connections.clients,
             messages_at=_MESSAGES_AT,
         )
-
-    @app.get("/healthz", tags=["operation"])
-    def healthz() -> dict[str, Any]:
-        """Say that the hub can read its database, and how many entries its log holds."""
-        return {"status": "ok", "log_size": hub.log.size()}
 
     return app
 

@@ -68,6 +68,24 @@ def call_hub(
     return response
 
 
+def read_readiness(hub: str) -> dict[str, Any]:
+    """Ask the hub whether it can do its work; no token is needed.
+
+    Raises:
+        ExchangeError: `exchange.undeliverable`: the hub cannot be reached, or what answers is none.
+    """
+    try:
+        response = httpx2.get(f"{hub}/readyz", timeout=_TIMEOUT_SECONDS)
+        found: dict[str, Any] = response.json()
+    except httpx2.HTTPError as error:
+        raise ExchangeError("exchange.undeliverable", f"the hub at {hub}: {type(error).__name__}") from error
+    except ValueError as error:
+        raise ExchangeError("exchange.undeliverable", f"what answers at {hub} is no hub") from error
+    if response.status_code not in {200, 503} or "checks" not in found:
+        raise ExchangeError("exchange.undeliverable", f"the hub answered HTTP {response.status_code}")
+    return found
+
+
 @contextmanager
 def stream_hub(hub: str, path: str, query: Mapping[str, str]) -> Iterator[httpx2.Response]:
     """Fetch something large with the token of the environment; its body is read as it comes.

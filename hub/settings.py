@@ -179,6 +179,12 @@ class Settings(BaseModel):
         portal_idle_minutes: after so long without a page a session of the portal ends.
         portal_session_hours: after so long it ends in any case, and never later than its access token.
         portal_most_sessions: of one access token at a time; one more ends the oldest.
+        status_host: address of `status_port`.
+        status_port: a port of its own for what watches the hub; None for none.
+        trace_endpoint: where an OTLP collector takes traces over HTTP; None for nowhere.
+        trace_ratio: which part of the messages is traced.
+        disk_alarm_mebibytes: with less than this left on the data folder's disk there is an alarm.
+        outbox_alarm_minutes: how long a message may wait in the outbox before there is one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -245,6 +251,12 @@ class Settings(BaseModel):
     portal_idle_minutes: Annotated[int, Field(ge=1, le=1_440)] = 30
     portal_session_hours: Annotated[int, Field(ge=1, le=168)] = 12
     portal_most_sessions: Annotated[int, Field(ge=1, le=100)] = 5
+    status_host: str = "127.0.0.1"
+    status_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    trace_endpoint: str | None = None
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    disk_alarm_mebibytes: Annotated[int, Field(ge=0)] = 2048
+    outbox_alarm_minutes: Annotated[int, Field(ge=1, le=10_080)] = 30
     also_allowed_algorithms: Annotated[
         tuple[Annotated[str, AfterValidator(known_algorithm)], ...], BeforeValidator(_words)
     ] = ()

@@ -47,6 +47,7 @@ def main() -> None:
         renewing,
         rollover,
         serving,
+        status,
         trust,
         vault,
         verifying,
@@ -55,6 +56,7 @@ def main() -> None:
 
     serving.add_to(app)
     delivering.add_to(app)
+    status.add_to(app)
     verifying.add_to(app)
     opening.add_to(app)
     app.command("roll-over")(rollover.roll_over)

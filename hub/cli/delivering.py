@@ -18,6 +18,9 @@ def worker(
     config: Annotated[
         Path | None, typer.Option(help="The hub's YAML file; see docs/configuration.md.")
     ] = None,
+    status_port: Annotated[
+        int | None, typer.Option(help="Where it shows /healthz, /readyz and /metrics; nowhere without it.")
+    ] = None,
 ) -> None:
     """Deliver what is in the outbox until it is stopped, beside hubs that serve; needs PostgreSQL.
 
@@ -29,13 +32,14 @@ def worker(
     import signal
 
     from hub.app import build_hub, deliver
-    from hub.cli.serving import log_as_json
     from hub.custody import guard_memory
     from hub.settings import load_settings
+    from hub.telemetry import configure_logging
 
-    log_as_json()
+    configure_logging("worker")
     guard_memory()
-    hub = build_hub(load_settings(config))
+    # The port of the file is the hub's, which may run on the same machine and counts for itself.
+    hub = build_hub(load_settings(config).model_copy(update={"status_port": status_port}))
     hub.start()
 
     async def run() -> None:

@@ -24,23 +24,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(demo)
 
 
-def log_as_json() -> None:
-    """Write one JSON object a line, with the time in UTC; it carries ids and codes, never content."""
-    import structlog
-
-    from hub.telemetry import withhold_credentials
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.format_exc_info,
-            withhold_credentials,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
-    )
-
-
 def serve(
     config: Annotated[
         Path | None, typer.Option(help="The hub's YAML file; see docs/configuration.md.")
@@ -61,8 +44,9 @@ def serve(
     """
     from hub.custody import guard_memory
     from hub.settings import load_settings
+    from hub.telemetry import configure_logging
 
-    log_as_json()
+    configure_logging("hub")
     guard_memory()
     settings = load_settings(config)
     if workers == 1:
@@ -132,9 +116,10 @@ def gateway(
     from adapters.server import GatewayProcess, build_gateway_app
     from adapters.settings import load_gateway_settings
     from hub.custody import guard_memory
+    from hub.telemetry import configure_logging
     from hub.wire import server_config
 
-    log_as_json()
+    configure_logging("gateway")
     guard_memory()
     settings = load_gateway_settings(config)
     process = GatewayProcess(settings)

@@ -18,6 +18,7 @@ from hub.evidence import store
 from hub.evidence.model import Draft, EvidenceRequest, RequestState
 from hub.exchange import ExchangeState
 from hub.identifiers import new_message_id
+from hub.telemetry import message_span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -95,7 +96,8 @@ class EvidenceDesk:
             sealed = self.vault.seal(connection, _subject(request.id), _written(draft), retention=retention)
             store.enter(connection, request, store.Sealed(*sealed))
 
-        await self.writer.run_async(work)
+        with message_span("draft", request.id, is_beginning=True, service=service_id):
+            await self.writer.run_async(work)
         self._arrival(requester.subsystem).set()
         return request
 

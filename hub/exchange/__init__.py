@@ -36,6 +36,7 @@ from hub.exchange.search_store import forget_keys
 from hub.exchange.searching import Found, Search
 from hub.exchange.searchkeys import SearchKeys
 from hub.exchange.streams import in_threads, surely, take_all
+from hub.exchange.watching import Seen, Traffic
 from hub.exchange.worker import DeliveryWorker
 
 __all__ = [
@@ -81,7 +82,9 @@ __all__ = [
     "RevocationAnswers",
     "Search",
     "SearchKeys",
+    "Seen",
     "Tickets",
+    "Traffic",
     "What",
     "WithdrawalService",
     "answer_outcome",

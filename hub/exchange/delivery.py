@@ -15,6 +15,7 @@ from hub.envelope import ANNOUNCEMENT_MEDIA_TYPE, CONTAINER_MEDIA_TYPE, Kind, La
 from hub.errors import ExchangeError
 from hub.exchange.largedelivery import RECEIPT_HEADER, GatewayReply, GatewaySession, LargeDelivery, read_reply
 from hub.identifiers import member_of, subsystem_of
+from hub.telemetry import inject
 from hub.wire import JudgingConnector, expecting, leaves_in_plain
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class HttpCourier:
             "Accept": CONTAINER_MEDIA_TYPE,
             RECEIPT_HEADER: base64.b64encode(receipt.raw).decode("ascii"),
         }
+        inject(headers)
         timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
         async with session.request(
             "POST", service.gateway_url, data=request.raw, headers=headers, timeout=timeout

@@ -21,6 +21,7 @@ import structlog
 from hub.envelope import ANNOUNCEMENT_MEDIA_TYPE, CONTAINER_MEDIA_TYPE, MOST_BYTES, open_announcement
 from hub.errors import EnvelopeError, ExchangeError
 from hub.exchange.streams import in_threads, surely, take_all
+from hub.telemetry import inject
 from hub.vault import Incoming
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class LargeDelivery:
             "Accept": CONTAINER_MEDIA_TYPE,
             RECEIPT_HEADER: base64.b64encode(receipt.raw).decode("ascii"),
         }
+        inject(headers)
         async with session.request(
             "POST", service.gateway_url, data=request.raw, headers=headers, timeout=timeout
         ) as response:

@@ -49,6 +49,7 @@ from hub.exchange.model import (
 )
 from hub.exchange.pushed import find_pushed, take_pushed
 from hub.exchange.secrecy import require_secret_answer, require_secret_request
+from hub.exchange.watching import NoTraffic, Walk, watched_exchange
 from hub.identifiers import member_of, subsystem_of
 from hub.registry import authorise
 from hub.trust import Use, refusal
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from hub.exchange.ports import Courier
     from hub.exchange.recorder import Recorder
     from hub.exchange.revocation import RevocationAnswers
+    from hub.exchange.watching import Traffic
     from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
     from hub.outbox import Pauses
     from hub.registry import Registry
@@ -86,6 +88,7 @@ class Pipeline:
 
     Attributes:
         own_services: what the hub answers by itself, by id; the courier has to know them too.
+        traffic: is told what passes.
     """
 
     registry: Registry
@@ -98,6 +101,7 @@ class Pipeline:
     limits: Limits
     pauses: Pauses
     own_services: Mapping[ServiceId, OwnService] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=NoTraffic)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -162,9 +166,16 @@ class Pipeline:
             large: what `raw` announces; its container is in the vault's hands and holds.
         """
         arrived = Arrived(raw=raw, received_at=received_at, connected_as=connected_as, large=large)
+        with watched_exchange() as watch:
+            outcome = await self._take_in(arrived, is_awaited=is_awaited)
+            if not outcome.is_queued:
+                watch.ended(outcome.code)
+            return outcome
+
+    async def _take_in(self, arrived: Arrived, *, is_awaited: bool) -> Outcome:
         checked, error = await self.walk(self.checks, arrived)
         if error is not None or not isinstance(checked, Checked):
-            pushed = find_pushed(raw, error, self.limits)
+            pushed = find_pushed(arrived.raw, error, self.limits)
             if pushed is not None:
                 return await take_pushed(self, pushed, arrived)
             return await self.recorder.refuse(checked, error or ExchangeError("exchange.internal"))
@@ -235,16 +246,20 @@ class Pipeline:
 
     async def walk(self, steps: Iterable[Step], stage: Arrived) -> tuple[Arrived, HubError | None]:
         """Take steps until one refuses; return how far that came, and why it ended there."""
+        walk, refusal = Walk(self.traffic, self.clock), None
         try:
             for step in steps:
-                result = step(stage)
-                stage = await result if inspect.isawaitable(result) else result
+                with walk.step(step.__name__):
+                    result = step(stage)
+                    stage = await result if inspect.isawaitable(result) else result
+                walk.reached(stage)
         except HubError as error:
-            return stage, error
+            refusal = error
         except Exception:
             _logger.exception("exchange.failed", reached=type(stage).__name__)
-            return stage, ExchangeError("exchange.internal")
-        return stage, None
+            refusal = ExchangeError("exchange.internal")
+        walk.ended(stage, refusal)
+        return stage, refusal
 
     def open_request(self, stage: Arrived) -> Opened:
         """Open the container: limits, ZIP form, header, digests."""

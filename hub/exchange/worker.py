@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -30,8 +31,9 @@ import structlog
 
 from hub.clock import to_milliseconds
 from hub.errors import Culprit, ExchangeError, HubError, RegistryError, ReportedFaultError
-from hub.exchange.model import Accepted, Arrived
+from hub.exchange.model import Accepted, Arrived, Concluded
 from hub.exchange.pushed import read_message
+from hub.exchange.watching import count_end, watched_delivery
 from hub.outbox import Ending, Paces, is_exhausted, next_pause
 from hub.registry import DeliveryPolicy
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.exchange.pipeline import Pipeline
     from hub.identifiers import ServiceId
-    from hub.outbox import Claims, Delivery, Lane, Outbox, Pace, Pauses
+    from hub.outbox import BreakerState, Claims, Delivery, Lane, Outbox, Pace, Pauses
     from hub.vault import Vault
 
 MOST_UNDER_WAY = 100
@@ -51,6 +53,7 @@ _LOOK_SECONDS = 0.5
 """How long a worker waits that was told of nothing: others put things in too, and pauses run out."""
 
 _ABANDONED_SECONDS = 5.0
+_AT_WORK_SECONDS = 15.0
 _LAST_DELIVERIES_SECONDS = 3.0
 _logger = structlog.get_logger(__name__)
 
@@ -114,6 +117,7 @@ class DeliveryWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._looked_at = float("-inf")
         self._woken = asyncio.Event()
         outbox.listen(self._wake)
 
@@ -124,12 +128,29 @@ class DeliveryWorker:
         try:
             while not self._stopped.is_set():
                 self._woken.clear()
+                self._looked_at = time.monotonic()
                 if not await self._begin_due():
                     await self._wait()
         finally:
             looks.cancel()
+            self._looked_at = float("-inf")
             await self._finish()
             self._loop = None
+
+    @property
+    def number(self) -> int:
+        """Names this worker to the others."""
+        return self._outbox.worker
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it takes deliveries up just now; from any thread."""
+        return time.monotonic() < self._looked_at + _AT_WORK_SECONDS
+
+    def breakers(self) -> dict[Lane, BreakerState]:
+        """Return how the breaker of each lane stands that it has served; from any thread."""
+        now = self._clock.now()
+        return {lane: pace.breaker.state(now) for lane, pace in tuple(self._paces)}
 
     def stop(self) -> None:
         """Let `run` end; from any thread."""
@@ -207,10 +228,13 @@ class DeliveryWorker:
     async def _deliver(self, delivery: Delivery, pace: Pace) -> None:
         is_answered: bool | None = None
         try:
-            reached, error = await self._attempt(delivery)
-            is_answered = _is_answered(reached, error)
-            if error is not None:
-                await self._fail(delivery, reached, error)
+            with watched_delivery(delivery):
+                reached, error = await self._attempt(delivery)
+                is_answered = _is_answered(reached, error)
+                if error is not None:
+                    await self._fail(delivery, reached, error)
+                elif isinstance(reached, Concluded):
+                    count_end(delivery.service, None)
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(delivery))
             raise
@@ -244,6 +268,7 @@ class DeliveryWorker:
         )
         if verdict is not Verdict.TRY_AGAIN:
             await self._pipeline.recorder.give_up(delivery, reached, error, is_dead=verdict is Verdict.BURY)
+            count_end(delivery.service, error.code)
             return
         now = self._clock.now()
         failure = Ending(at=now, code=error.code, detail=error.detail)

@@ -37,6 +37,7 @@ SubscriptionId = NewType("SubscriptionId", str)
 LONGEST_TEXT = 200
 LONGEST_TIMEOUT_SECONDS = 300
 _DAY_SECONDS = 86_400
+LONGEST_SILENCE_MINUTES = 366 * 24 * 60
 
 _RIGHT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")
 # What an event's header may say (PR-ENV 3.2), or the beginning of it and a star.
@@ -171,6 +172,8 @@ class AccessRight:
         legal_basis: the rule that allows it, in words.
         valid_from: the first day, in China Standard Time.
         valid_until: the last day; None for as long as nobody ends it.
+        silent_after_minutes: after so long without a message that was answered, operators are told; None
+            where messages come as they come.
     """
 
     id: AccessRightId
@@ -180,6 +183,7 @@ class AccessRight:
     legal_basis: str
     valid_from: date
     valid_until: date | None = None
+    silent_after_minutes: int | None = None
 
     def __post_init__(self) -> None:
         _require(_RIGHT_ID.fullmatch(self.id), "id: not 1 to 80 of a-z, 0-9 and hyphen")
@@ -192,6 +196,10 @@ class AccessRight:
         _require(
             self.valid_until is None or self.valid_from <= self.valid_until,
             "valid_until: before valid_from",
+        )
+        _require(
+            self.silent_after_minutes is None or 0 < self.silent_after_minutes <= LONGEST_SILENCE_MINUTES,
+            f"silent_after_minutes: not 1 to {LONGEST_SILENCE_MINUTES}",
         )
 
     def is_valid(self, on: date) -> bool:

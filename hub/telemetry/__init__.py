@@ -35,8 +35,6 @@ from hub.telemetry.withholding import withhold, withhold_credentials
 
 if TYPE_CHECKING:
     from hub.telemetry.metrics import (
-        COMMIT_UNITS,
-        COMMITS,
         DELIVERIES,
         DELIVERY_SECONDS,
         EXCHANGE_SECONDS,
@@ -46,13 +44,12 @@ if TYPE_CHECKING:
         STEP_SECONDS,
         code_label,
         exposition,
+        measure_commit,
     )
     from hub.telemetry.web import StatusServer, Watched, metrics_response, readiness_response, status_routes
 
 _LOADED_ON_USE = {
     "hub.telemetry.metrics": (
-        "COMMITS",
-        "COMMIT_UNITS",
         "DELIVERIES",
         "DELIVERY_SECONDS",
         "EXCHANGES",
@@ -62,6 +59,7 @@ _LOADED_ON_USE = {
         "STEP_SECONDS",
         "code_label",
         "exposition",
+        "measure_commit",
     ),
     "hub.telemetry.web": (
         "StatusServer",
@@ -73,8 +71,6 @@ _LOADED_ON_USE = {
 }
 
 __all__ = [
-    "COMMITS",
-    "COMMIT_UNITS",
     "DELIVERIES",
     "DELIVERY_SECONDS",
     "EXCHANGES",
@@ -105,6 +101,7 @@ __all__ = [
     "forget_process",
     "free_mebibytes",
     "inject",
+    "measure_commit",
     "message_span",
     "metrics_response",
     "needs",

@@ -112,6 +112,12 @@ LEGACY_SECONDS = Histogram(
 )
 
 
+def measure_commit(units: int, seconds: float) -> None:
+    """Count one transaction of the database writer."""
+    COMMITS.observe(seconds)
+    COMMIT_UNITS.observe(units)
+
+
 def code_label(code: str | None) -> str:
     """Return an error's code as a label; what no table knows, such as a later version's, is `other`."""
     if code is None:

@@ -45,6 +45,7 @@ PUBLIC = {
     ("GET", "/witness/key"),
     ("GET", "/witness/{origin_hash}/checkpoint"),
     ("GET", "/healthz"),
+    ("GET", "/readyz"),
     ("GET", "/api/v1/trust-lists"),
     ("GET", "/api/v1/trust-lists/current"),
     ("GET", "/api/v1/trust-lists/{sequence}"),
@@ -92,6 +93,9 @@ DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
     ("POST", "/api/v1/vault/holds/release", "/api/v1/vault/holds/release", HOLD, ADMINISTRATOR),
     ("GET", "/api/v1/messages", "/api/v1/messages", None, ANYBODY),
     ("GET", "/api/v1/readings", "/api/v1/readings", None, {Role.AUDITOR}),
+    ("GET", "/metrics", "/metrics", None, {Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR}),
+    ("GET", "/api/v1/weather", "/api/v1/weather", None, {Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR}),
+    ("GET", "/api/v1/flows", "/api/v1/flows", None, {Role.ADMINISTRATOR, Role.OPERATOR, Role.AUDITOR}),
     ("GET", "/api/v1/messages/{message_id}", f"/api/v1/messages/{ID}", None, ANYBODY),
     (
         "GET",
