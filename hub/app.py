@@ -301,7 +301,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     claim = ServingClaim(engine)
     interruptions = Interruptions(engine, writer, claim)
     outbox, pauses = Outbox(engine, writer, clock, claim), Pauses(engine, writer, clock)
-    alarms = Alarms(engine, writer, clock)
+    alarms, accounts = Alarms(engine, writer, clock), Accounts(engine, writer, clock)
     registry = Registry(engine, writer, clock, contracts)
     log_key = load_log_key(settings.log_key, settings.log_passphrase.reveal().encode("utf-8"))
     trust_lists = _open_trust_lists(settings, TableStore(engine, writer), clock)
@@ -406,9 +406,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         clock=clock,
         work_folder=settings.data_folder / "archiving",
     )
-    accounts = Accounts(engine, writer, clock)
-    stamps = CheckpointStamps(engine)
-    readings = Readings(engine, writer)
+    stamps, readings = CheckpointStamps(engine), Readings(engine, writer)
     health = LogHealth(engine, log, stamps, audit_notes, published.witnesses)
     bundles = EvidenceBundles(
         selector=Selector(archive),
@@ -428,6 +426,25 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         clock=clock,
         limits=_transfer_limits(settings),
     )
+    operations = _open_operations(
+        settings,
+        engine=engine,
+        alarms=alarms,
+        log=log,
+        trust_lists=trust_lists,
+        pipeline=pipeline,
+        worker=worker,
+        outbox=outbox,
+        traffic=traffic,
+    )
+    dead_letters = DeadLetters(
+        engine=engine,
+        outbox=outbox,
+        recorder=pipeline.recorder,
+        vault=vault,
+        contracts=contracts,
+        clock=clock,
+    )
     return Hub(
         uploads=uploads,
         upload_upkeep=UploadUpkeep(uploads, clock),
@@ -438,25 +455,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         outbox=outbox,
         pauses=pauses,
         worker=worker,
-        dead_letters=DeadLetters(
-            engine=engine,
-            outbox=outbox,
-            recorder=pipeline.recorder,
-            vault=vault,
-            contracts=contracts,
-            clock=clock,
-        ),
-        operations=_open_operations(
-            settings,
-            engine=engine,
-            alarms=alarms,
-            log=log,
-            trust_lists=trust_lists,
-            pipeline=pipeline,
-            worker=worker,
-            outbox=outbox,
-            traffic=traffic,
-        ),
+        dead_letters=dead_letters,
+        operations=operations,
         accounts=accounts,
         alarms=alarms,
         refresher=RevocationRefresher(revocation, alarms, clock),
@@ -550,14 +550,9 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 readings=readings,
                 outbox=outbox,
                 pauses=pauses,
-                dead_letters=DeadLetters(
-                    engine=engine,
-                    outbox=outbox,
-                    recorder=pipeline.recorder,
-                    vault=vault,
-                    contracts=contracts,
-                    clock=clock,
-                ),
+                dead_letters=dead_letters,
+                weather=operations.weather,
+                flows=operations.flows,
                 session_limits=_session_limits(settings),
                 portal_url=settings.portal_url,
             )

@@ -21,7 +21,9 @@ from hub.portal.dead_letter_pages import DeadLetterPages
 from hub.portal.log_page import LogPage
 from hub.portal.logproof import LogProver
 from hub.portal.maintenance_pages import MaintenancePages
+from hub.portal.now_page import NowPage
 from hub.portal.pages import Page, Site
+from hub.portal.partner_pages import PartnerPages
 from hub.portal.path_pages import PathPages
 from hub.portal.protection import Protected
 from hub.portal.searching import SearchPages
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from hub.database import Writer
     from hub.exchange import Archive, DeadLetters, Readings, RevocationAnswers
     from hub.messagelog import CheckpointStamps, LogHealth, MessageLog, PublishedLog
+    from hub.operations import Flows, WeatherMap
     from hub.outbox import Outbox, Pauses
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
@@ -82,6 +85,8 @@ class PortalParts:
     outbox: Outbox
     pauses: Pauses
     dead_letters: DeadLetters
+    weather: WeatherMap
+    flows: Flows
     session_limits: SessionLimits
     portal_url: str | None = None
 
@@ -129,13 +134,26 @@ class Portal:
     @staticmethod
     def _console(parts: PortalParts) -> tuple[Page, ...]:
         return (
+            *NowPage(
+                alarms=parts.alarms,
+                outbox=parts.outbox,
+                pauses=parts.pauses,
+                weather=parts.weather,
+                flows=parts.flows,
+                registry=parts.registry,
+                clock=parts.clock,
+            ).pages(),
             *DeadLetterPages(
                 letters=parts.dead_letters,
                 outbox=parts.outbox,
                 pauses=parts.pauses,
+                weather=parts.weather,
                 registry=parts.registry,
                 readings=parts.readings,
                 clock=parts.clock,
+            ).pages(),
+            *PartnerPages(
+                weather=parts.weather, flows=parts.flows, registry=parts.registry, clock=parts.clock
             ).pages(),
             *PathPages(
                 archive=parts.archive,

@@ -11,7 +11,7 @@ import structlog
 
 from hub.errors import ExchangeError, error_kinds
 from hub.exchange import What
-from hub.outbox import DeliveryState
+from hub.outbox import BreakerState, DeliveryState
 from hub.portal.choosing import MOST_AT_ONCE, Choice
 from hub.portal.drawings import draw
 from hub.portal.letter_filters import STATES, LetterFilters, read_number
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.exchange import DeadLetters, Readings
     from hub.identifiers import MessageId, ServiceId, SubsystemId
+    from hub.operations import WeatherMap
     from hub.outbox import Delivery, DeliveryNumber, Outbox, Pause, Pauses
     from hub.registry import Registry
 
@@ -53,6 +54,7 @@ class Group:
     count: int
     expires_at: datetime
     pause: Pause | None
+    is_cut_off: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class DeadLetterPages:
     letters: DeadLetters
     outbox: Outbox
     pauses: Pauses
+    weather: WeatherMap
     registry: Registry
     readings: Readings
     clock: Clock
@@ -227,6 +230,7 @@ class DeadLetterPages:
         by_way: defaultdict[tuple[ServiceId, SubsystemId], list[Delivery]] = defaultdict(list)
         for each in letters:
             by_way[each.service, each.recipient].append(each)
+        cut_off = {each.service for each in self.weather.now() if each.breaker is BreakerState.OPEN}
         return [
             Group(
                 service=service,
@@ -234,6 +238,7 @@ class DeadLetterPages:
                 count=len(some),
                 expires_at=min(each.expires_at for each in some),
                 pause=self.pauses.find(service),
+                is_cut_off=service in cut_off,
             )
             for (service, recipient), some in sorted(by_way.items())
         ]

@@ -96,7 +96,7 @@ class SignIn:
 def _home(call: Call) -> Response:
     """Lead to the first page of the visitor's role."""
     roles = call.signed_in.principal.roles
-    first = {Role.OPERATOR: "/portal/dead-letters", Role.AUDITOR: "/portal/messages"}
+    first = {Role.OPERATOR: "/portal/now", Role.AUDITOR: "/portal/messages"}
     return RedirectResponse(next((path for role, path in first.items() if role in roles), "/portal/log"), 303)
 
 

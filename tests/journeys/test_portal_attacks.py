@@ -372,6 +372,8 @@ class TestHeaders:
                 outbox=hub.outbox,
                 pauses=hub.pauses,
                 dead_letters=hub.dead_letters,
+                weather=hub.operations.weather,
+                flows=hub.operations.flows,
                 session_limits=SessionLimits(),
             )
         )

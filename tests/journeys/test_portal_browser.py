@@ -6,16 +6,22 @@ Source: WCAG 2.2 level AA, as far as axe-core can tell; 1.4.10 (reflow) at 375 p
 
 from __future__ import annotations
 
-import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from hub.accounts import Role
 from hub.envelope import open_envelope
 from hub.errors import Language
-from tests.chromium import running_chromium
+from tests.journeys.browsing import (
+    both_languages,
+    both_sizes,
+    opened,
+    problems,
+    require_good,
+    sign_in,
+    tab_to,
+)
 from tests.journeys.portal import token_of
 from tests.journeys.world import PURPOSE
 
@@ -23,27 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
     from hub.identifiers import MessageId
     from tests.journeys.world import World
 
-DESK, PHONE = (1200, 900), (375, 800)
-_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
-
-both_languages = pytest.mark.parametrize("language", list(Language))
-both_sizes = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-
-
-@pytest.fixture(scope="module")
-def chromium(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """The browser; the hub is there first, for its fixtures run event loops of their own."""
-    del world
-    if shutil.which("chromium") is None:
-        pytest.skip("chromium is not installed")
-    with running_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -62,39 +53,10 @@ def messages(world: World, answered: MessageId) -> tuple[MessageId, MessageId]:
     return answered, request.header.id
 
 
-def opened(
-    chromium: Browser, language: Language, size: tuple[int, int] = DESK, **options: Any
-) -> BrowserContext:
-    width, height = size
-    return chromium.new_context(locale=language.value, viewport={"width": width, "height": height}, **options)
-
-
 @pytest.fixture
 def at_desk(chromium: Browser) -> Iterator[Page]:
     with opened(chromium, Language.EN) as context:
         yield context.new_page()
-
-
-def sign_in(page: Page, world: World, role: Role = Role.AUDITOR) -> None:
-    page.goto(f"{world.url}/portal/sign-in")
-    page.locator("#token").fill(token_of(world, role))
-    page.locator("main button").click()
-
-
-def problems(page: Page) -> list[str]:
-    """Return what axe finds wrong, what it cannot decide left out."""
-    found = Axe().run(page, options=_RULES).response["violations"]
-    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
-
-
-def require_good(page: Page) -> None:
-    """Require what holds for every page."""
-    assert problems(page) == []
-    wide, shown = page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert wide <= shown, f"{page.url} has to be scrolled sideways: {wide} > {shown}"
-    assert page.locator("h1").count() == 1
 
 
 @both_languages
@@ -176,17 +138,6 @@ def test_a_keyboard_is_enough_from_sign_in_to_download(
     envelope = open_envelope((tmp_path / "answer.asice").read_bytes())
     assert envelope.header.in_reply_to is not None
     assert envelope.header.in_reply_to.id == answered
-
-
-def tab_to(page: Page, selector: str) -> None:
-    """Press the tab key until an element has the focus, and require that it shows."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if page.evaluate("s => document.activeElement.matches(s)", selector):
-            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert outline == "solid", f"the focus on {selector} cannot be seen"
-            return
-    raise AssertionError(f"{selector} cannot be reached with the tab key")
 
 
 def test_no_script_is_needed(chromium: Browser, world: World, answered: MessageId) -> None:
