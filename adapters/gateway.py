@@ -22,6 +22,7 @@ from adapters.watching import answering, asking_legacy
 from hub.clock import to_milliseconds
 from hub.contracts import Pattern
 from hub.envelope import (
+    FilePayload,
     Kind,
     Party,
     Payload,
@@ -29,6 +30,7 @@ from hub.envelope import (
     ReceiptStatus,
     describe_fault,
     fault_about_unreadable,
+    open_announcement,
     open_envelope,
     read_receipt,
     refer_to,
@@ -41,20 +43,45 @@ from hub.findings import logged
 from hub.identifiers import member_of, subsystem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from cryptography import x509
 
     from adapters.configuration import ConfiguredAdapter
     from adapters.inbox import Known
+    from adapters.largedesk import LargeDesk
+    from adapters.ports import Answer
     from adapters.secrecy import Secrecy
+    from adapters.watching import Answering
     from hub.clock import Clock
     from hub.contracts import Contract
-    from hub.envelope import Envelope
+    from hub.envelope import Envelope, LargeEnvelope
     from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
     from hub.trust import SigningKey, Validator
 
 _logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A large message that may come: who sent it, the hub's receipt and its contract hold."""
+
+    request: LargeEnvelope
+    subsystem: SubsystemId
+
+
+@dataclass
+class _Case:
+    """What is known of a message by the time something about it fails."""
+
+    watched: Answering
+    request: Envelope | None = None
+    subsystem: SubsystemId | None = None
+
+    def opened(self, request: Envelope) -> None:
+        self.request = request
+        self.watched.opened(request.header)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +97,7 @@ class Gateway:
     clock: Clock
     secrecy: Secrecy | None = None
     inbox: Inbox = field(default_factory=Inbox)
+    desk: LargeDesk | None = None
 
     def answer(self, raw: bytes, receipt_raw: bytes) -> bytes:
         """Answer a message with a signed response or receipt, or with a signed fault that says why not.
@@ -78,28 +106,95 @@ class Gateway:
             raw: the container of a request or an event.
             receipt_raw: the hub's receipt for it, a container too.
         """
-        request: Envelope | None = None
-        subsystem: SubsystemId | None = None
+        return self._told(lambda case: self._answer(case, open_envelope(raw), receipt_raw))
+
+    def admit(self, raw: bytes, receipt_raw: bytes) -> Admitted | bytes:
+        """Check the announcement of a large message; return what is to be answered when it is there.
+
+        What was answered already, or is refused, is answered at once.
+
+        Args:
+            raw: the announcement.
+            receipt_raw: the hub's receipt for the message.
+        """
+        admitted: list[Admitted] = []
+
+        def work(case: _Case) -> bytes:
+            request = open_announcement(raw)
+            arrival = self._arrive(case, request, receipt_raw)
+            with self.inbox.in_hand(arrival.message_id, arrival.recipient):
+                known = self._take(arrival)
+            if known is None:
+                self._check_announced(request)
+                admitted.append(Admitted(request, arrival.recipient))
+            return known or b""
+
+        answer = self._told(work)
+        return admitted[0] if admitted else answer
+
+    def answer_admitted(self, admitted: Admitted, files: Mapping[str, Path]) -> bytes:
+        """Answer a large message that is there, as `answer` does.
+
+        Args:
+            admitted: as `admit` returned it.
+            files: its large payloads, by name; each is what was announced.
+        """
+
+        def work(case: _Case) -> bytes:
+            request, subsystem = admitted.request, admitted.subsystem
+            case.opened(request)
+            case.subsystem = subsystem
+            with self.inbox.in_hand(request.header.id, subsystem):
+                known = self.inbox.known(request.header.id, subsystem)
+                if known is not None and known.answer is not None and self._holds_still(known):
+                    return known.answer
+                if request.header.expires_at <= self.clock.now():
+                    raise ExchangeError("exchange.expired", f"expires_at {request.header.expires_at}")
+                return self._ask_and_record(request, subsystem, is_awaited=True, files=files)
+
+        return self._told(work)
+
+    def _answer(self, case: _Case, request: Envelope, receipt_raw: bytes) -> bytes:
+        arrival = self._arrive(case, request, receipt_raw)
+        with self.inbox.in_hand(arrival.message_id, arrival.recipient):
+            known = self._take(arrival)
+            if known is not None:
+                return known
+            return self._ask_and_record(request, arrival.recipient, is_awaited=True)
+
+    def _arrive(self, case: _Case, request: Envelope, receipt_raw: bytes) -> Arrival:
+        case.opened(request)
+        case.subsystem = self._recipient(request, receipt_raw)
+        return self._accept(request, receipt_raw, case.subsystem)
+
+    def _take(self, arrival: Arrival) -> bytes | None:
+        """Return what was answered to a message already, as far as that holds."""
+        known = self.inbox.take(arrival, self.clock.now())
+        return known.answer if known.answer is not None and self._holds_still(known) else None
+
+    def _check_announced(self, request: LargeEnvelope) -> None:
+        """Hold an announcement to the contract, as far as that goes without its large payloads."""
+        contract = self.contracts[self._configured(request).contract]
+        if contract.is_end_to_end:
+            raise EnvelopeError("envelope.too_large", "what is encrypted to its recipient is not announced")
+        media_types = {entry.name: entry.media_type for entry in request.header.payload}
+        contract.check_request(request.payloads, media_types, request.absent_sizes)
+
+    def _told(self, work: Callable[[_Case], bytes]) -> bytes:
+        """Do something about a message, and say in a signed fault where that failed."""
         with answering(self.services) as watched:
+            case = _Case(watched)
             try:
-                request = open_envelope(raw)
-                watched.opened(request.header)
-                subsystem = self._recipient(request, receipt_raw)
-                arrival = self._accept(request, receipt_raw, subsystem)
-                with self.inbox.in_hand(arrival.message_id, subsystem):
-                    known = self.inbox.take(arrival, self.clock.now())
-                    if known.answer is not None and self._holds_still(known):
-                        return known.answer
-                    return self._ask_and_record(request, subsystem, is_awaited=True)
+                return work(case)
             except HubError as error:
                 _logger.info("gateway.refused", code=error.code, detail=error.detail, **logged(error))
                 watched.failed(error.code)
-                return self._fault(request, subsystem, error).raw
+                return self._fault(case.request, case.subsystem, error).raw
             except Exception:
                 _logger.exception("gateway.failed")
                 watched.failed("adapter.system_fault")
                 fault = AdapterError("adapter.system_fault", "the gateway failed")
-                return self._fault(request, subsystem, fault).raw
+                return self._fault(case.request, case.subsystem, fault).raw
 
     def look_again(self, request: Envelope, subsystem: SubsystemId) -> bytes | None:
         """Ask the legacy system about a deferred message once more; None when it is not ready.
@@ -161,13 +256,23 @@ class Gateway:
             receipt_at=receipt.at,
         )
 
-    def _ask_and_record(self, request: Envelope, subsystem: SubsystemId, *, is_awaited: bool) -> bytes:
+    def _ask_and_record(
+        self,
+        request: Envelope,
+        subsystem: SubsystemId,
+        *,
+        is_awaited: bool,
+        files: Mapping[str, Path] | None = None,
+    ) -> bytes:
         """Ask the legacy system, and write its signed answer down before anybody hears of it."""
         message_id = request.header.id
         configured = self._configured(request)
         try:
-            answer = self._respond(request, subsystem, configured)
+            answer = self._respond(request, subsystem, configured, files or {})
         except DeferredError as deferred:
+            if files:
+                # Its payloads are not kept here; the hub has them, and comes again.
+                raise AdapterError("adapter.system_timeout", "a large message is not put off") from deferred
             return self._promise(request, subsystem, deferred).raw
         except NotAskedError:
             if not configured.is_repeatable:
@@ -191,13 +296,19 @@ class Gateway:
             raise ExchangeError("exchange.contract_mismatch", f"a {header.kind} under {configured.contract}")
         return configured
 
-    def _respond(self, request: Envelope, subsystem: SubsystemId, configured: ConfiguredAdapter) -> Envelope:
+    def _respond(
+        self,
+        request: Envelope,
+        subsystem: SubsystemId,
+        configured: ConfiguredAdapter,
+        files: Mapping[str, Path],
+    ) -> Envelope:
         header = request.header
         if header.service is None or header.purpose is None:
             raise TypeError("an opened message has a service and a purpose")
         contract = self.contracts[configured.contract]
         asker, questions = self._read(request, contract)
-        data = contract.check_request(questions)["request.json"]
+        data = contract.check_request(questions, sizes=request.absent_sizes)["request.json"]
         if not isinstance(data, dict):
             raise TypeError("a contract's request.json is an object")
         call = Call(
@@ -208,6 +319,7 @@ class Gateway:
             purpose=header.purpose,
             timeout_seconds=configured.timeout_seconds,
             topic=header.topic,
+            files=files,
         )
         if not configured.is_repeatable:
             self.inbox.begin(header.id, subsystem)
@@ -217,14 +329,28 @@ class Gateway:
         if contract.pattern is not Pattern.REQUEST:
             receipt = Receipt(status=ReceiptStatus.PROCESSED, at=now, message=refer_to(request))
             return reply_to(request, Kind.RECEIPT, (write_receipt(receipt),), party=party, now=now)
-        payloads = (
-            Payload("response.json", "application/json", rfc8785.dumps(dict(answer.data))),
-            *(Payload(d.name, d.media_type, d.content) for d in answer.documents),
-        )
+        payloads = self._payloads(request, answer)
         contract.check_response(
-            {p.name: p.content for p in payloads}, {p.name: p.media_type for p in payloads}
+            {p.name: p.content for p in payloads if isinstance(p, Payload)},
+            {p.describe().name: p.describe().media_type for p in payloads},
+            {p.entry.name: p.entry.bytes for p in payloads if isinstance(p, FilePayload)},
         )
         return reply_to(request, Kind.RESPONSE, payloads, party=party, now=now, encrypted_to=asker)
+
+    def _payloads(self, request: Envelope, answer: Answer) -> list[Payload | FilePayload]:
+        """Return an answer's payloads; its large files are taken over."""
+        payloads: list[Payload | FilePayload] = [
+            Payload("response.json", "application/json", rfc8785.dumps(dict(answer.data)))
+        ]
+        for document in answer.documents:
+            if document.file is None:
+                payloads.append(Payload(document.name, document.media_type, document.content))
+                continue
+            if self.desk is None:
+                raise AdapterError("adapter.system_fault", "this gateway has no folder for large answers")
+            file = self.desk.take_over(request.container_sha256, document.name, document.file)
+            payloads.append(FilePayload.of(document.name, document.media_type, file))
+        return payloads
 
     def _read(
         self, request: Envelope, contract: Contract

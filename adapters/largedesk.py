@@ -2,7 +2,7 @@
 """Large messages at a gateway: received piece by piece, answered, and large answers handed out in ranges.
 
     <folder>/in/<SHA-256 of the container>/<payload>    what comes, until it is answered
-    <folder>/out/<SHA-256 of the container>/<payload>   what was answered, until the hub has fetched it
+    <folder>/out/<SHA-256 of the request>/<payload>     what was answered, for two days
 
 Source: docs/protocols/exchange.md sections 13.2 and 13.3.
 """
@@ -44,22 +44,7 @@ class Place:
     """
 
     envelope: LargeEnvelope
-    answer: Callable[[Mapping[str, Path]], LargeReply]
-
-
-@dataclass(frozen=True)
-class LargeReply:
-    """What a gateway answers.
-
-    Attributes:
-        raw: a container, or what announces one.
-        large: what is announced.
-        files: the payloads that are not in the announcement, by name.
-    """
-
-    raw: bytes
-    large: LargeEnvelope | None = None
-    files: Mapping[str, Path] | None = None
+    answer: Callable[[Mapping[str, Path]], bytes]
 
 
 class LargeDesk:
@@ -115,7 +100,7 @@ class LargeDesk:
                 self._put_down(sha256)
                 raise
 
-    def complete(self, sha256: str) -> LargeReply:
+    def complete(self, sha256: str) -> bytes:
         """Answer a message that is there.
 
         Raises:
@@ -133,17 +118,28 @@ class LargeDesk:
         shutil.rmtree(self._in / sha256, ignore_errors=True)
         return reply
 
-    def outgoing(self, name: str) -> Path:
-        """Return the folder in which an answer's payloads are put before it is signed."""
-        folder = self._out / name
+    def take_over(self, request_sha256: str, name: str, file: Path) -> Path:
+        """Move a payload of an answer to where it stays until the hub has fetched it."""
+        folder = self._out / request_sha256
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder
+        target = folder / name
+        shutil.move(file, target)
+        target.chmod(0o600)
+        return target
 
-    def offer(self, large: LargeEnvelope) -> str:
-        """Let an answer be fetched; return the ticket that has to be shown."""
-        ticket = secrets.token_urlsafe(32)
+    def offer(self, large: LargeEnvelope, request_sha256: str) -> str:
+        """Let an answer be fetched; return the ticket that has to be shown.
+
+        Raises:
+            ExchangeError: `exchange.upload_unknown`: its payloads are not here any more.
+        """
+        folder = self._out / request_sha256
+        if not all((folder / name).exists() for name in large.absent_sizes):
+            raise ExchangeError("exchange.upload_unknown", "the answer was given up")
         with self._changed:
-            self._tickets[large.container_sha256] = (ticket, large)
+            known = self._tickets.get(large.container_sha256)
+            ticket = known[0] if known else secrets.token_urlsafe(32)
+            self._tickets[large.container_sha256] = (ticket, large.kept_as(request_sha256))
         return ticket
 
     def container(self, sha256: str, ticket: str, start: int) -> tuple[int, Iterator[bytes]]:

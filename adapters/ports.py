@@ -8,13 +8,14 @@ at the same time, and raises `AdapterError` with a stable code when its system d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
     from datetime import timedelta
+    from pathlib import Path
 
     from hub.envelope import Purpose
     from hub.identifiers import MessageId, ServiceId, SubsystemId
@@ -39,6 +40,8 @@ class Call:
         purpose: why it is asked: item, case, legal basis, official and post.
         timeout_seconds: the time that is left; an adapter never waits longer than this or its own limit.
         topic: what an event is about; None for requests.
+        files: the payloads beside the request's data that are too large for memory, by name; they are there
+            until the adapter has answered.
     """
 
     message_id: MessageId
@@ -48,15 +51,22 @@ class Call:
     purpose: Purpose
     timeout_seconds: float
     topic: str | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file that travels beside the answer's data, for example `proof.pdf`."""
+    """A file that travels beside the answer's data, for example `proof.pdf`.
+
+    Attributes:
+        content: of a file that fits into memory.
+        file: of one that does not; the gateway takes it over, and it is gone from there.
+    """
 
     name: str
     media_type: str
-    content: bytes
+    content: bytes = b""
+    file: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from adapters.drafts import DraftRunner
 from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.inbox import Inbox
+from adapters.largedesk import LargeDesk
+from adapters.largeroutes import LargeDoor
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from adapters.readiness import gateway_readiness
 from adapters.rollover import (
@@ -45,7 +48,7 @@ from hub.custody import (
     open_decryption_key,
     open_key,
 )
-from hub.envelope import CONTAINER_MEDIA_TYPE, Limits, Party
+from hub.envelope import ANNOUNCEMENT_MEDIA_TYPE, CONTAINER_MEDIA_TYPE, Limits, Party, is_announcement
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
 from hub.telemetry import StatusServer, Watched, configure_tracing, status_routes
@@ -125,6 +128,7 @@ class GatewayProcess:
         for file in settings.services:
             factories = {"proof": self._proof_adapter}
             self._services |= load_adapters(file, factories=factories, clock=self._clock)
+        self.desk = LargeDesk(settings.data_folder / "large")
         self.gateway = Gateway(
             subsystems=frozenset(map(SubsystemId, settings.subsystems)),
             key=self._key,
@@ -135,6 +139,7 @@ class GatewayProcess:
             clock=self._clock,
             secrecy=self.secrecy,
             inbox=Inbox(settings.data_folder / "inbox.sqlite"),
+            desk=self.desk,
         )
         self._deferrals = DeferralRunner(
             gateway=self.gateway, client=self.client_for(min(self.gateway.subsystems))
@@ -236,6 +241,7 @@ class GatewayProcess:
         for sealer in self._sealers:
             sealer.close()
         self.gateway.inbox.close()
+        self.desk.close()
         self._status.stop()
         if self._tracing is not None:
             self._tracing.close()
@@ -320,6 +326,7 @@ class GatewayProcess:
 def build_gateway_app(process: GatewayProcess) -> Starlette:
     """Return the gateway's HTTP application: `POST /messages`, `GET /healthz` and `GET /readyz`."""
     limits = Limits()
+    large = LargeDoor(process.gateway, process.desk)
 
     async def receive(request: Request) -> Response:
         body = bytearray()
@@ -331,7 +338,12 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
             receipt = base64.b64decode(request.headers.get(RECEIPT_HEADER, ""), validate=True)
         except binascii.Error:
             receipt = b""  # Refused as an unreadable receipt, with its own code.
-        answer = await run_in_threadpool(process.gateway.answer, bytes(body), receipt)
+        if request.headers.get("content-type") == ANNOUNCEMENT_MEDIA_TYPE:
+            return await large.announce(bytes(body), receipt)
+        raw = bytes(body)
+        answer = await run_in_threadpool(process.gateway.answer, raw, receipt)
+        if is_announcement(answer):
+            return await run_in_threadpool(large.answer, answer, hashlib.sha256(raw).hexdigest())
         return Response(answer, media_type=CONTAINER_MEDIA_TYPE)
 
     @asynccontextmanager
@@ -343,6 +355,7 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
     app = Starlette(
         routes=[
             Route(_MESSAGES_AT, receive, methods=["POST"]),
+            *large.routes(),
             *status_routes(process.readiness),
         ],
         middleware=[Middleware(Watched)],

@@ -157,7 +157,7 @@ _LOOKS_FOR_INTERRUPTED = 5  # One look in so many turns of the claim.
 _OWN_ANSWERS_SECONDS = 20.0
 _UPKEEP_ENDS_SECONDS = 5.0
 _T = TypeVar("_T")
-_MESSAGES_AT = ("/api/v1/messages",)
+_MESSAGES_AT = ("/api/v1/messages", "/api/v1/uploads", "/api/v1/downloads")
 _logger = structlog.get_logger(__name__)
 
 

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one envelope format: an ASiC-E container with a CAdES signature. Pure: no clock, no IO."""
 
-from hub.envelope.announcement import ANNOUNCEMENT_MEDIA_TYPE, open_announcement, seal_large
+from hub.envelope.announcement import (
+    ANNOUNCEMENT_MEDIA_TYPE,
+    is_announcement,
+    open_announcement,
+    seal_large,
+)
 from hub.envelope.authenveloped import CertificateName
 from hub.envelope.cades import verify_cades, verify_canonical_cades
 from hub.envelope.cms import der_of, tlv
@@ -106,6 +111,7 @@ __all__ = [
     "encrypt_payloads",
     "fault_about_unreadable",
     "find_encrypted",
+    "is_announcement",
     "is_encrypted",
     "open_announcement",
     "open_envelope",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 ANNOUNCEMENT_MEDIA_TYPE = "application/vnd.heliograph.announcement+zip"
 ANNOUNCED_NAME = "META-INF/announced.json"
 
+_END_OF_DIRECTORY_BYTES = 22  # APPNOTE 4.3.16, without a comment.
 _CRC = re.compile(r"[0-9a-f]{8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -127,6 +128,13 @@ def open_announcement(
     if large.size > most_bytes:
         raise EnvelopeError("envelope.too_large", f"{large.size} bytes, allowed {most_bytes}")
     return large
+
+
+def is_announcement(raw: bytes) -> bool:
+    """Tell an announcement from a container by the last name of its directory; nothing else is checked."""
+    name = ANNOUNCED_NAME.encode("ascii")
+    end = len(raw) - _END_OF_DIRECTORY_BYTES
+    return raw[max(end - len(name), 0) : max(end, 0)] == name
 
 
 def _write_announcement(envelope: LargeEnvelope) -> bytes:
