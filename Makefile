@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench chaos lock clean
+.PHONY: help demo serve test check bench chaos large lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,9 @@ check: .venv/.dev ## Check format, lint, types and import order, then run the te
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
+
+large: .venv/.dev ## Send 2 GiB through hub and gateway over a network that cuts, and measure memory
+	HELIOGRAPH_LARGE_BYTES=2147483648 $(BIN)/python -m pytest -q -n 0 -s tests/journeys/test_large_processes.py
 
 bench: .venv/.dev ## Measure speed against openssl on this machine
 	@$(BIN)/python -m tests.bench

@@ -24,6 +24,7 @@ class Why(StrEnum):
     NOT_KEPT = "not_kept"
     ERASED = "erased"
     UNREADABLE = "unreadable"
+    TOO_LARGE = "too_large"
     STAMP_WAITING = "stamp_waiting"
     RECORD_UNKNOWN = "record_unknown"
     NOT_WITNESSED = "not_witnessed"
@@ -53,6 +54,10 @@ WORDS: dict[Why, dict[Language, str]] = {
     Why.UNREADABLE: {
         Language.ZH: "所存内容无法打开，或其摘要不符。",
         Language.EN: "What is stored does not open, or has another digest.",
+    },
+    Why.TOO_LARGE: {
+        Language.ZH: "该容器过大，不放入证据包；请单独取得，并以其摘要核对。",
+        Language.EN: "The container is too large for a bundle; fetch it by itself and compare its digest.",
     },
     Why.STAMP_WAITING: {
         Language.ZH: "时间戳尚未取得；取得后重新导出即含证据记录。",
@@ -86,6 +91,7 @@ WORDS: dict[Why, dict[Language, str]] = {
 
 _BY_CODE = {
     "vault.erased": Why.ERASED,
+    "vault.too_large": Why.TOO_LARGE,
     "exchange.message_unknown": Why.NOT_KEPT,
 }
 

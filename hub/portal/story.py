@@ -150,16 +150,16 @@ class Storyteller:
             names=Names(self.registry.snapshot),
         )
 
-    def container(self, message_id: MessageId, part: str) -> bytes:
-        """Return a container byte for byte.
+    def digest(self, message_id: MessageId, part: str) -> str:
+        """Return the digest of a container that is kept.
 
         Raises:
-            HubError: the message or the part is unknown, or cannot be read any more.
+            ExchangeError: `exchange.message_unknown`: the message or the part is unknown.
         """
         digest = dict(_digests(self.archive.exchange(message_id))).get(part)
         if digest is None:
             raise ExchangeError("exchange.message_unknown", f"no {part[:20]} of this message is kept")
-        return self.archive.container(digest)
+        return digest
 
     def _kept(self, part: str, digest: str) -> KeptContainer:
         try:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response, StreamingResponse
 
 from hub.bundles import Selection
-from hub.envelope import CONTAINER_MEDIA_TYPE
 from hub.errors import error_kinds
-from hub.exchange import What
+from hub.exchange import What, send_container
 from hub.portal.pages import Call, Page
 from hub.portal.visitors import AUDITORS
 from hub.verifier import tell_step
@@ -64,13 +63,11 @@ class StoryPages:
     def download(self, call: Call) -> Response:
         """Hand out a container, byte for byte as it passed."""
         message_id, part = call.message_id, call.request.path_params["part"]
-        container = self.storyteller.container(message_id, part)
+        digest = self.storyteller.digest(message_id, part)
+        response = send_container(self.storyteller.archive.vault, digest, call.request.headers.get("range"))
         self._record(call, What.CONTAINER, [message_id], part)
-        return Response(
-            container,
-            media_type=CONTAINER_MEDIA_TYPE,
-            headers={"Content-Disposition": f'attachment; filename="{message_id}-{part}.asice"'},
-        )
+        response.headers["Content-Disposition"] = f'attachment; filename="{message_id}-{part}.asice"'
+        return response
 
     def export_message(self, call: Call) -> Response:
         """Hand out the evidence bundle of a message."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway of its own process whose system takes and gives bulk data; its first argument is its configuration.
+"""A gateway of its own process whose system takes and gives bulk data; its argument is its configuration.
 
 A request's text asks: `measure` for the SHA-256 of the data that came, `give <octets>` for so much data.
 """
