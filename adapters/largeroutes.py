@@ -37,7 +37,7 @@ TICKET_HEADER = "Heliograph-Ticket"
 
 _COMING_AT = "/messages/large"
 _GOING_AT = "/messages/answers"
-_GATHERED_BYTES = 1024 * 1024
+_GATHERED_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=([0-9]{1,18})-")
 _BEARER = "bearer "
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from hub.vault import Incomer
 
-_GATHERED_BYTES = 1024 * 1024
+_GATHERED_BYTES = 256 * 1024
 
 
 async def take_all(incomer: Incomer, chunks: AsyncIterator[bytes], *, silence_seconds: float) -> None:

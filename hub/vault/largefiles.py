@@ -2,7 +2,7 @@
 """Containers too large for the database: encrypted piece by piece in files of the data folder.
 
     <folder>/<key id>/<32 random hex digits>.sealed
-    piece n = hub.vault.sealing, subject "file:<random>/<n>", of 1 MiB of the container; the last is shorter
+    piece n = hub.vault.sealing, subject "file:<random>/<n>", of 256 KiB of the container; the last is shorter
 
 A file grows at its end while its container comes in. What was cut off is taken up at the last byte that is
 there and opens. No two pieces can change places, within a file or between files; that one is cut off at its
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from hub.vault.sealing import DataKey
 
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 256 * 1024
 SEALED_PIECE_BYTES = PIECE_BYTES + OVERHEAD_BYTES
 
 _NAME = re.compile(r"[^/]{1,40}/[0-9a-f]{32}")
 _SUFFIX = ".sealed"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Brought to disk from time to time, so that the end of a long file does not wait for all of it.
-_FLUSHED_BYTES = 64 * PIECE_BYTES
+_FLUSHED_BYTES = 256 * PIECE_BYTES
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tests.pki import ServedPki
 
 SIZE = int(os.environ.get("HELIOGRAPH_LARGE_BYTES", str(160 * 1024 * 1024)))
-MOST_KIB = 200 * 1024
+MOST_KIB = 200_000_000 // 1024
 CUTS = 10
 _START_SECONDS = 180
 _END_SECONDS = 120 + SIZE / 4_000_000
