@@ -236,7 +236,9 @@ def test_a_row_far_from_all_others_is_named(sealed: RunningLog, index: int) -> N
 @pytest.mark.parametrize("size", SEALED)
 def test_a_forged_checkpoint_is_named(sealed: RunningLog, size: int) -> None:
     Intruder(sealed).run(
-        "UPDATE log_checkpoints SET note = replace(note, :size, :size + 1) WHERE size = :size", size=size
+        "UPDATE log_checkpoints SET note = replace(note, cast(:size AS TEXT), cast(:size + 1 AS TEXT))"
+        " WHERE size = :size",
+        size=size,
     )
     assert only(audit(sealed), Tampering.CHECKPOINT_CHANGED, None).size == size
 
