@@ -35,7 +35,17 @@ def certificate_of(
     key: PrivateKey, *, agrees: bool | None = None, enciphers: bool | None = None
 ) -> x509.Certificate:
     """Certify a key for the usage that fits it, unless told otherwise."""
-    is_rsa = isinstance(key, rsa.RSAPrivateKey)
+    return certify(key.public_key(), agrees=agrees, enciphers=enciphers)
+
+
+def certify(
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    *,
+    agrees: bool | None = None,
+    enciphers: bool | None = None,
+) -> x509.Certificate:
+    """Certify a public key, whose private one may be in a token."""
+    is_rsa = isinstance(key, rsa.RSAPublicKey)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "成华区残疾人联合会 加密")])
     usage = x509.KeyUsage(
         digital_signature=False,
@@ -51,7 +61,7 @@ def certificate_of(
     builder = x509.CertificateBuilder(
         issuer_name=name,
         subject_name=name,
-        public_key=key.public_key(),
+        public_key=key,
         serial_number=x509.random_serial_number(),
         not_valid_before=NOW - timedelta(days=1),
         not_valid_after=NOW + timedelta(days=3650),
