@@ -30,10 +30,11 @@ from hub.envelope import (
     read_receipt,
     refer_to,
     require_binding,
+    require_department_receipt,
     seal_envelope,
 )
 from hub.errors import EnvelopeError, ExchangeError, TrustError
-from hub.identifiers import member_of, new_message_id, subsystem_of
+from hub.identifiers import ContractId, ServiceId, SubsystemId, member_of, new_message_id, subsystem_of
 from hub.telemetry import about_message, inject, message_span
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ if TYPE_CHECKING:
     from adapters.secrecy import Secrecy
     from hub.clock import Clock
     from hub.contracts import Contract
-    from hub.envelope import Envelope, Fault, Party, Purpose
-    from hub.identifiers import ContractId, MemberId, MessageId, ServiceId
+    from hub.envelope import Envelope, Fault, Party, Purpose, Receipt
+    from hub.identifiers import MemberId, MessageId
     from hub.trust import Validator
 
 RECEIPT_HEADER = "Heliograph-Receipt"
 _REQUEST_LIFETIME = timedelta(minutes=10)
+_OUTCOME = ContractId("message-outcome/v1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,7 @@ class Question:
     Attributes:
         conversation: the conversation it belongs to; None begins one.
         message_id: the id the message shall have; None makes one.
+        lifetime: until when the answer is of use; a message nobody waits for is delivered until then.
     """
 
     service: ServiceId
@@ -68,6 +71,7 @@ class Question:
     conversation: MessageId | None = None
     message_id: MessageId | None = None
     timeout_seconds: float = 60.0
+    lifetime: timedelta = _REQUEST_LIFETIME
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,40 @@ class VerifiedAnswer:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A message nobody waits for, and the hub's word that it has it.
+
+    Attributes:
+        request: as signed; what `HubClient.outcome` asks about.
+        receipt: the hub's latest receipt.
+        expected_by: UTC; by when its recipient has promised an answer.
+    """
+
+    request: Envelope
+    receipt: Envelope
+    status: ReceiptStatus
+    expected_by: datetime | None
+
+
+@dataclass(frozen=True)
+class MessageOutcome:
+    """What has become of a message.
+
+    Attributes:
+        state: `in_progress`, `queued`, `deferred`, `processed` or `refused`.
+        code: why it was refused.
+        receipt: the hub's latest receipt; None where the hub has kept none.
+        answer: the verified answer, where there is one.
+    """
+
+    state: str
+    code: str | None
+    expected_by: datetime | None
+    receipt: Envelope | None
+    answer: VerifiedAnswer | None
+
+
+@dataclass(frozen=True)
 class _Reply:
     content: bytes
     receipt: str
@@ -108,8 +146,17 @@ class HubClient:
     http: httpx2.Client
     secrecy: Secrecy | None = None
 
-    def sign_request(self, question: Question) -> Envelope:
+    @property
+    def hub_subsystem(self) -> SubsystemId:
+        """The hub as a party of its own: it answers services, and events are sent to it."""
+        return SubsystemId(f"{self.hub_member}/hub")
+
+    def sign_request(self, question: Question, *, topic: str | None = None) -> Envelope:
         """Turn a question into a signed request; where its contract is end-to-end, an encrypted one.
+
+        Args:
+            question: what to ask, or to tell.
+            topic: what an event is about; None for a request.
 
         Raises:
             ContractError: the question does not keep to its contract.
@@ -126,15 +173,16 @@ class HubClient:
         message_id = question.message_id or new_message_id(now)
         header = Header(
             id=message_id,
-            kind=Kind.REQUEST,
+            kind=Kind.REQUEST if topic is None else Kind.EVENT,
             sender=self.party.subsystem,
-            recipient=subsystem_of(question.service),
+            recipient=subsystem_of(question.service) if topic is None else self.hub_subsystem,
             sent_at=now,
-            expires_at=now + _REQUEST_LIFETIME,
+            expires_at=now + question.lifetime,
             conversation=question.conversation or message_id,
             service=question.service,
             contract=question.contract,
             purpose=question.purpose,
+            topic=topic,
         )
         if contract.is_end_to_end:
             certificate = self._secrecy(contract.id).certificate_of(member_of(header.recipient))
@@ -167,11 +215,82 @@ class HubClient:
             if error.code == "exchange.encrypted_for_another" and self.secrecy is not None:
                 self.secrecy.forget(member_of(request.header.recipient))
             raise error
+        if answer.header.kind is Kind.RECEIPT:
+            receipt = self._read_receipt_about(answer, request)
+            raise ExchangeError("exchange.answer_deferred", f"{receipt.status}, by {receipt.expected_by}")
         self._require_signer(answer, member_of(answer.header.sender))
+        return self._verified(answer, request, reply.receipt)
+
+    def _verified(self, answer: Envelope, request: Envelope, receipt_base64: str) -> VerifiedAnswer:
         require_binding(answer, request)
         data, payloads = self._read_answer(answer, request)
-        receipt = self._receipt(reply, request, answer)
+        receipt = self._receipt(receipt_base64, request, answer)
         return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at, payloads)
+
+    def send(self, question: Question) -> Sent:
+        """Send a request, or a one-way message, without waiting for what comes of it.
+
+        Raises:
+            ReportedFaultError: the hub does not take it.
+            ExchangeError: the hub cannot be reached, or its receipt does not hold. Send `Sent.request`'s
+                container again then, by `send_again`: a message that arrives twice has its effect once.
+        """
+        return self.send_again(self.sign_request(question), timeout_seconds=question.timeout_seconds)
+
+    def publish(self, question: Question, *, topic: str) -> Sent:
+        """Tell all who have subscribed, of something of this subsystem's own service; raises as `send` does.
+
+        Args:
+            question: the service whose event it is, what to tell, and why it may be told.
+            topic: what it is about, for example `proof.revoked`.
+        """
+        event = self.sign_request(question, topic=topic)
+        return self.send_again(event, timeout_seconds=question.timeout_seconds)
+
+    def send_again(self, message: Envelope, *, timeout_seconds: float = 60.0) -> Sent:
+        """Send what is signed already, for the first time or once more; raises as `send` does."""
+        said = self._open(self._post(message, timeout_seconds, is_async=True).content)
+        if said.header.kind is Kind.FAULT:
+            self._require_faulter(said, message)
+            raise self._read_fault(said).to_error()
+        receipt = self._read_receipt_about(said, message)
+        return Sent(message, said, receipt.status, receipt.expected_by)
+
+    def outcome(self, message: Envelope, purpose: Purpose) -> MessageOutcome:
+        """Ask the hub what has become of a message, and verify what it hands over.
+
+        Args:
+            message: as it was sent.
+            purpose: as whom and for which case it is asked; its item is set to the hub's own.
+
+        Raises:
+            ReportedFaultError: `exchange.message_unknown`, or the hub answered with another fault.
+            ExchangeError: what the hub handed over does not hold.
+        """
+        asked = Question(
+            service=ServiceId(f"{self.hub_subsystem}/message-outcome"),
+            contract=_OUTCOME,
+            data={"message_id": message.header.id},
+            purpose=replace(purpose, item="own-messages"),
+        )
+        said = self.ask(asked)
+        state, code = str(said.data["state"]), said.data.get("code")
+        if "receipt.asice" not in said.payloads:
+            return MessageOutcome(state, code, None, None, None)
+        envelope = self._open(said.payloads["receipt.asice"])
+        receipt = self._read_receipt_about(envelope, message)
+        answer = None
+        if receipt.status is ReceiptStatus.PROCESSED and "answer.asice" in said.payloads:
+            response = self._open(said.payloads["answer.asice"])
+            self._require_signer(response, member_of(response.header.sender))
+            if response.header.kind is Kind.RESPONSE:
+                encoded = base64.b64encode(envelope.raw).decode("ascii")
+                answer = self._verified(response, message, encoded)
+            else:
+                is_event = message.header.kind is Kind.EVENT
+                answerer = response.header.sender if is_event else None
+                require_department_receipt(response, message, answerer=answerer)
+        return MessageOutcome(state, code, receipt.expected_by, envelope, answer)
 
     def push(self, answer: bytes, *, timeout_seconds: float = 60.0) -> str | None:
         """Hand the hub an answer that it was promised; return the code when the hub does not want it.
@@ -197,8 +316,21 @@ class HubClient:
             raise fault.to_error()
         return fault.code
 
-    def _post(self, request: Envelope, timeout_seconds: float) -> _Reply:
+    def _read_receipt_about(self, envelope: Envelope, message: Envelope) -> Receipt:
+        """Return what the hub's receipt says, when it is the hub's and about this message."""
+        self._require_signer(envelope, self.hub_member)
+        try:
+            receipt = read_receipt(envelope)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
+        if receipt.message != refer_to(message) or receipt.log is None:
+            raise ExchangeError("exchange.answer_not_bound", "the receipt is about another message")
+        return receipt
+
+    def _post(self, request: Envelope, timeout_seconds: float, *, is_async: bool = False) -> _Reply:
         headers = {"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE}
+        if is_async:
+            headers["Prefer"] = "respond-async"
         inject(headers)
         try:
             with self.http.stream(
@@ -277,9 +409,9 @@ class HubClient:
             raise ExchangeError("exchange.secrecy_unavailable", f"{contract}: no decryption key is set")
         return self.secrecy
 
-    def _receipt(self, reply: _Reply, request: Envelope, answer: Envelope) -> Envelope:
+    def _receipt(self, encoded: str, request: Envelope, answer: Envelope) -> Envelope:
         try:
-            raw = base64.b64decode(reply.receipt, validate=True)
+            raw = base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
             raise ExchangeError("exchange.answer_unreadable", RECEIPT_HEADER) from error
         envelope = self._open(raw)
