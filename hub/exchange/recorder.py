@@ -190,7 +190,6 @@ class Recorder:
                 position,
                 now,
                 answer=stage.answer,
-                subscriber=_subscriber(stage),
             )
             self._keep(connection, stage, stage.answer, receipt)
             keep_keys(connection, stage.request.header.id, keys)
@@ -214,7 +213,6 @@ class Recorder:
                 now,
                 answer=stage.answer,
                 expected_by=max(expected_by, now),
-                subscriber=_subscriber(stage),
             )
             self._keep(connection, stage, stage.answer, receipt)
             if stage.request.header.kind is not Kind.EVENT:

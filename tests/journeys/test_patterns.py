@@ -43,9 +43,12 @@ from hub.identifiers import ContractId, MemberId, ServiceId, SubsystemId
 from hub.registry import AccessRight, DeliveryPolicy, Service, Subscription, SubscriptionId, Title
 from hub.tlog import EntryEvent
 from hub.trust import OnlineRevocation, Validator
+from tests.hub.verifier.evidence import zipped
 from tests.journeys.departments import ECHO, EMPLOYMENT, LABOUR_ECHO, REGISTER
 from tests.journeys.patterns import department_receipt
 from tests.journeys.serving import serving
+from tests.journeys.test_bundle_verification import heliograph
+from tests.journeys.test_bundles import complete
 from tests.journeys.world import PURPOSE, echo_right
 from tests.pki import free_port
 
@@ -431,3 +434,31 @@ def test_the_outcome_of_a_message_is_told_to_its_sender_only(offices: Offices) -
         assert refused(lambda client=client: client.outcome(sent.request, PURPOSE)) == (  # type: ignore[misc]
             "exchange.message_unknown"
         )
+
+
+def test_the_bundles_of_all_three_patterns_are_valid(offices: Offices, tmp_path: Path) -> None:
+    world, client, labour = offices.world, offices.client(FUND), offices.client(EMPLOYMENT)
+    desk = offices.desks["labour"]
+    one_way, event = client.send(notice()), labour.publish(told(), topic="proof.revoked")
+    assert ended(client, one_way) == ended(labour, event) == "processed"
+    desk.promise = DeferredError(timedelta(minutes=5), timedelta(milliseconds=1))
+    deferred = client.sign_request(slow())
+    refused(lambda: client.submit(deferred, timeout_seconds=20))
+    desk.promise = None
+    time.sleep(0.05)
+    offices.runner("labour").look()
+    (tmp_path / "signer.pem").write_bytes(world.pki.trust_list_signer.read_bytes())
+
+    for message in (one_way.request, event.request, deferred):
+        bundle = complete(world, f"/api/v1/messages/{message.header.id}/evidence")
+        (tmp_path / "policy.txt").write_bytes(bundle.files["log/policy.txt"])
+        (tmp_path / "bundle.zip").write_bytes(zipped(bundle.files))
+        trust: list[str | Path] = [
+            "--trust-list-signer",
+            tmp_path / "signer.pem",
+            "--log-policy",
+            tmp_path / "policy.txt",
+        ]
+        done = heliograph(tmp_path / "bundle.zip", *trust)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.startswith("bundle.zip (evidence bundle): VALID")
