@@ -33,7 +33,7 @@ _STATUS = {
     "exchange.id_reused": 409,
     "exchange.in_progress": 409,
     "exchange.answer_not_awaited": 409,
-    "exchange.queued": 202,
+    "exchange.queued": 409,
     "exchange.upload_unknown": 404,
     "exchange.upload_offset_mismatch": 409,
     "exchange.upload_quota": 429,

@@ -24,7 +24,7 @@ from hub.vault import ContainerState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from hub.clock import Clock
     from hub.contracts import Contract
@@ -126,7 +126,7 @@ class DeadLetters:
         return Replayed(count, tuple(skipped))
 
     def close(self, numbers: Sequence[DeliveryNumber], *, by: str, reason: str) -> int:
-        """Leave dead letters as they are, for good; they stay on record. Return how many were closed.
+        """Leave dead letters as they are, for good and on record: all of them or none. Return how many.
 
         Raises:
             ExchangeError: `request_invalid`: no reason is given; `dead_letter_unknown`, `not_dead`.
@@ -135,16 +135,16 @@ class DeadLetters:
             raise ExchangeError("exchange.request_invalid", f"reason: not 1 to {LONGEST_REASON} characters")
         for number in numbers:
             self._require(number, self.outbox.find(number))
-            if not self._close(number, by, reason.strip()):
-                raise ExchangeError("exchange.not_dead", str(number))
+        self.recorder.writer.run(lambda connection: self._close(connection, numbers, by, reason.strip()))
         # What waited behind one of them in its conversation is free to go.
         self.outbox.announce()
         return len(numbers)
 
-    def _close(self, number: DeliveryNumber, by: str, reason: str) -> bool:
-        return self.recorder.writer.run(
-            lambda connection: self.outbox.close(connection, number, by=by, reason=reason)
-        )
+    def _close(self, connection: Connection, numbers: Sequence[DeliveryNumber], by: str, reason: str) -> None:
+        for number in numbers:
+            if not self.outbox.close(connection, number, by=by, reason=reason):
+                # None of them is closed then.
+                raise ExchangeError("exchange.not_dead", str(number))
 
     def _selected(self, selection: Selection) -> Iterator[tuple[DeliveryNumber, Delivery | None]]:
         if not isinstance(selection, DeadLetterSearch):

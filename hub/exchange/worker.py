@@ -54,6 +54,7 @@ _LOOK_SECONDS = 0.5
 
 _ABANDONED_SECONDS = 5.0
 _AT_WORK_SECONDS = 15.0
+_TROUBLE_SECONDS = 2.0
 _LAST_DELIVERIES_SECONDS = 3.0
 _logger = structlog.get_logger(__name__)
 
@@ -129,7 +130,11 @@ class DeliveryWorker:
             while not self._stopped.is_set():
                 self._woken.clear()
                 self._looked_at = time.monotonic()
-                if not await self._begin_due():
+                begun = await self._begin_due()
+                if begun is None:
+                    # The database may be busy or gone for a while; what waits, waits.
+                    await asyncio.to_thread(self._stopped.wait, _TROUBLE_SECONDS)
+                elif begun == 0:
                     await self._wait()
         finally:
             looks.cancel()
@@ -160,6 +165,8 @@ class DeliveryWorker:
     async def work(self) -> int:
         """Deliver what is due now and wait until all of it has ended; return how many there were."""
         count = await self._begin_due()
+        if count is None:
+            raise ExchangeError("exchange.internal", "nothing could be claimed")
         while self._tasks:
             await asyncio.wait(self._tasks)
         return count
@@ -179,16 +186,16 @@ class DeliveryWorker:
         except TimeoutError:
             return
 
-    async def _begin_due(self) -> int:
+    async def _begin_due(self) -> int | None:
+        """Begin what is due and return how many; None when the database could not be asked."""
         free = MOST_UNDER_WAY - len(self._tasks)
         if free <= 0:
             return 0
         try:
             claimed = await asyncio.to_thread(self._claim, free)
         except Exception:
-            # The database may be busy or gone for a while; what waits, waits.
             _logger.exception("outbox.not_claimed")
-            return 0
+            return None
         now = self._clock.now()
         for each in claimed:
             pace = self._paces.of(each.lane, self._policy(each.service), workers=self._workers)

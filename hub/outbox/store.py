@@ -159,7 +159,8 @@ _earlier = deliveries.alias("earlier")
 _IS_BEHIND = and_(
     deliveries.c.is_ordered,
     exists().where(
-        _earlier.c.is_ordered,
+        # Likewise in the index's own words: "= 1", as SQLAlchemy says, is something else to SQLite.
+        text("earlier.is_ordered"),
         _earlier.c.conversation == deliveries.c.conversation,
         _earlier.c.recipient == deliveries.c.recipient,
         _earlier.c.number < deliveries.c.number,

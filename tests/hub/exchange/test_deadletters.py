@@ -145,6 +145,17 @@ def test_a_closed_letter_stays_on_record_and_is_replayed_no_more(
     assert refusal.value.code == "exchange.not_dead"
 
 
+def test_letters_are_closed_together_or_not_at_all(
+    hub: Hub, courier: Courier, request_: Envelope, pki: ServedPki
+) -> None:
+    [one, other] = buried(hub, courier, request_, signed(pki))
+    hub.dead_letters.close([other.number], by="operator", reason="first")
+    with pytest.raises(ExchangeError) as refusal:
+        hub.dead_letters.close([one.number, other.number], by="operator", reason="both")
+    assert refusal.value.code == "exchange.not_dead"
+    assert delivery(hub, request_).state is DeliveryState.DEAD
+
+
 def test_what_is_no_dead_letter_is_named_so(hub: Hub, request_: Envelope) -> None:
     unknown = DeliveryNumber(4711)
     assert hub.dead_letters.preview([unknown]).cannot == ((unknown, "exchange.dead_letter_unknown"),)

@@ -384,3 +384,28 @@ def test_a_worker_that_is_stopped_gives_back_what_it_was_at(
     assert (waiting.state, waiting.tries, waiting.attempts) == (DeliveryState.WAITING, 0, 1)
     [attempt] = hub.outbox.attempts_of(waiting.number)
     assert (attempt.code, attempt.detail) == ("exchange.internal", "the worker was stopped")
+
+
+def test_a_worker_outlives_a_database_that_is_away_for_a_while(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    """The table is away, which is as good as a server that is."""
+    taken(hub, request_)
+
+    async def work() -> None:
+        rename(hub, "deliveries", "elsewhere")
+        running = asyncio.create_task(hub.worker.run())
+        await asyncio.sleep(0.5)
+        rename(hub, "elsewhere", "deliveries")
+        while not courier.delivered:  # noqa: ASYNC110 - the courier is no event of asyncio
+            await asyncio.sleep(0.01)
+        hub.worker.stop()
+        await running
+
+    asyncio.run(work())
+    assert state(hub, request_) == (ExchangeState.PROCESSED, None)
+
+
+def rename(hub: Hub, one: str, other: str) -> None:
+    with hub.engine.begin() as connection:
+        connection.exec_driver_sql(f'ALTER TABLE "{one}" RENAME TO "{other}"')

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 from sqlalchemy.exc import DBAPIError
 
 from hub.clock import FixedClock, SystemClock
@@ -315,3 +315,21 @@ def test_who_listens_is_told(process: Process) -> None:
     process.outbox.listen(lambda: told.append("put"))
     process.outbox.announce()
     assert told == ["put"]
+
+
+@on_sqlite
+def test_what_is_before_a_message_in_its_conversation_is_found_by_an_index(process: Process) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(process.engine, "before_cursor_execute")
+    def listen(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        asked.append((statement, values))
+
+    process.put(new())
+    process.outbox.claim(1)
+    [(query, values)] = [each for each in asked if "earlier" in each[0]]
+    with process.engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
+    plan = [row[3] for row in rows]
+    assert any("deliveries_in_order" in step for step in plan), plan
+    assert any("deliveries_waiting" in step for step in plan), plan
