@@ -104,6 +104,7 @@ class Prepared:
         environment: secrets for the processes, by variable name; they stand in no file but the passphrase's.
         caseworker_token: of a caseworker of the federation's fund.
         auditor_token: of an auditor.
+        operator_token: of an operator.
         has_tls: whether hub and gateways speak TLS, with certificates on both sides.
     """
 
@@ -113,6 +114,7 @@ class Prepared:
     environment: Mapping[str, str]
     caseworker_token: str
     auditor_token: str
+    operator_token: str
     has_tls: bool = False
 
     @property
@@ -170,7 +172,7 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False) -> Pr
     _write_registry(folder, ports, scheme)
     hub_tls = _hub_tls(pki) if tls else {}
     _write_yaml(folder.hub_config, {**_hub_settings(pki, ports), **hub_tls})
-    fund_token, caseworker, auditor = _issue_tokens(folder)
+    fund_token, caseworker, auditor, operator = _issue_tokens(folder)
     for name, settings in _gateways(pki, ports).items():
         gateway_tls = _gateway_tls(pki, ports, _LABELS[name]) if tls else {}
         _write_yaml(folder.gateway_config(name), {**settings, **gateway_tls})
@@ -184,7 +186,7 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False) -> Pr
     }
     if tls:
         environment["HELIOGRAPH_TLS_PASSPHRASE"] = passphrase
-    return Prepared(folder, pki, ports, environment, caseworker, auditor, has_tls=tls)
+    return Prepared(folder, pki, ports, environment, caseworker, auditor, operator, has_tls=tls)
 
 
 def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:
@@ -278,7 +280,7 @@ def _write_registry(folder: DemoFolder, ports: Ports, scheme: str) -> None:
     (folder.path / "registry.yaml").write_text(filled, encoding="utf-8")
 
 
-def _issue_tokens(folder: DemoFolder) -> tuple[str, str, str]:
+def _issue_tokens(folder: DemoFolder) -> tuple[str, str, str, str]:
     engine = open_database(f"sqlite:///{folder.path / 'data' / 'hub.sqlite'}")
     writer = Writer(engine)
     accounts = Accounts(engine, writer, SystemClock())
@@ -286,15 +288,16 @@ def _issue_tokens(folder: DemoFolder) -> tuple[str, str, str]:
         Principal("federation gateway", frozenset({Role.GATEWAY}), FUND),
         Principal("李伟", frozenset({Role.CASEWORKER}), FUND),
         Principal("auditor", frozenset({Role.AUDITOR})),
+        Principal("operator", frozenset({Role.OPERATOR})),
     )
     try:
-        fund, caseworker, auditor = (
+        fund, caseworker, auditor, operator = (
             accounts.issue(principal, _TOKEN_LIFETIME).secret for principal in principals
         )
     finally:
         writer.close()
         engine.dispose()
-    return fund, caseworker, auditor
+    return fund, caseworker, auditor, operator
 
 
 def _write_yaml(path: Path, value: Mapping[str, Any]) -> None:

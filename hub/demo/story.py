@@ -297,8 +297,10 @@ def _serve(steps: Steps, prepared: Prepared) -> None:
     if prepared.has_tls:
         steps.say(f"export {AUTHORITIES_VARIABLE}={_shown(prepared.pki.certificate('root'))}")
     auditor_file = _keep_token(prepared, "auditor-token", prepared.auditor_token)
+    operator_file = _keep_token(prepared, "operator-token", prepared.operator_token)
     steps.say(f"Portal 门户: {_hub_url(prepared)}/portal/")
-    steps.say(f"Sign in with the token in 登录令牌见: {auditor_file}")
+    steps.say(f"Sign in as an auditor with the token in 审计人员登录令牌见: {auditor_file}")
+    steps.say(f"Sign in as an operator with the token in 运维人员登录令牌见: {operator_file}")
     caseworker_file = _keep_token(prepared, "caseworker-token", prepared.caseworker_token)
     steps.say(f"export HELIOGRAPH_TOKEN=$(cat {caseworker_file})")
     data = json.dumps({"employer": EMPLOYER, "year": date.today().year})  # noqa: DTZ011 - an example for people
