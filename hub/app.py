@@ -478,6 +478,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
             roll_over=roll_over,
             alarms=alarms,
             clock=clock,
+            connections=(lambda: connections.certificate) if connections is not None else None,
         ),
         own_answers=OwnAnswers(
             key=key,

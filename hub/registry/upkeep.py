@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from cryptography import x509
+
     from hub.alarms import Alarms
     from hub.clock import Clock
     from hub.custody import KeyRing
@@ -73,6 +75,7 @@ class CertificateUpkeep:
         roll_over: the change of the hub's own certificate.
         alarms: takes what an operator has to know.
         clock: says what is near.
+        connections: tells which certificate the hub shows by TLS; None where it speaks plain HTTP.
     """
 
     def __init__(  # noqa: PLR0913 - each by its name
@@ -84,8 +87,10 @@ class CertificateUpkeep:
         roll_over: RollOver,
         alarms: Alarms,
         clock: Clock,
+        connections: Callable[[], x509.Certificate] | None = None,
     ) -> None:
         self._desk = desk
+        self._connections = connections
         self._trust_lists = trust_lists
         self._ring = ring
         self._roll_over = roll_over
@@ -115,5 +120,8 @@ class CertificateUpkeep:
     def check_expiry(self, at: datetime) -> None:
         """Raise and clear the alarms about certificates that end."""
         own = [held.key.certificate_chain[0] for held in self._ring.keys]
-        watched = certificates_to_watch(self._desk.registry.snapshot, self._trust_lists.of(at), own, at)
+        shown = self._connections() if self._connections is not None else None
+        watched = certificates_to_watch(
+            self._desk.registry.snapshot, self._trust_lists.of(at), own, at, connections=shown
+        )
         self._watch.check(watched, at)

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def certificates_to_watch(
-    snapshot: Snapshot, trust_list: TrustList, own: Iterable[x509.Certificate], at: datetime
+    snapshot: Snapshot,
+    trust_list: TrustList,
+    own: Iterable[x509.Certificate],
+    at: datetime,
+    *,
+    connections: x509.Certificate | None = None,
 ) -> list[WatchedCertificate]:
     """Return every certificate whose end matters; none that another one has taken over from.
 
@@ -30,6 +35,7 @@ def certificates_to_watch(
         trust_list: the version in force.
         own: the certificates of the hub's own keys.
         at: UTC; now.
+        connections: what the hub shows by TLS; None where it speaks plain HTTP.
     """
     watched = [
         WatchedCertificate(certificate, f"registered for {member} ({use})")
@@ -39,6 +45,8 @@ def certificates_to_watch(
     watched += [
         WatchedCertificate(certificate, "the hub's own key") for certificate in latest_certificates(own)
     ]
+    if connections is not None:
+        watched.append(WatchedCertificate(connections, "the hub's TLS"))
     for row in trust_list.authorities:
         if row.is_approved(at):
             watched.append(WatchedCertificate(row.certificate, f"authority of the trust list: {row.name}"))

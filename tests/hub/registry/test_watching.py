@@ -75,3 +75,12 @@ def test_services_of_the_trust_list_are_watched_while_they_are_approved(pki: Ser
         "time-stamping authority of the trust list: TSA"
     ]
     assert not [each for each in watched if each.certificate == over.certificate]
+
+
+def test_what_the_hub_shows_by_tls_is_watched_where_it_speaks_tls(pki: ServedPki) -> None:
+    now = SystemClock().now()
+    shown = leaf(pki, "hub-sign")
+    with_tls = certificates_to_watch(Snapshot(), pki.approved(), (), now, connections=shown)
+    without = certificates_to_watch(Snapshot(), pki.approved(), (), now)
+    assert [each.role for each in with_tls if each.certificate == shown] == ["the hub's TLS"]
+    assert len(with_tls) == len(without) + 1
