@@ -43,7 +43,9 @@ def disarm(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL session_replication_role = replica"))
         return
-    for name in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars():
+    # Read to the end first: while a cursor stands open, nobody can write after somebody else has.
+    triggers = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    for name in connection.execute(triggers).scalars().all():
         connection.execute(text(f'DROP TRIGGER "{name}"'))
 
 
@@ -59,7 +61,9 @@ class Intruder:
 
     @contextmanager
     def _open(self) -> Iterator[Connection]:
-        engine = create_engine(self._url, poolclass=NullPool)
+        # A hub that serves may be writing at the same moment.
+        patience = {"timeout": 30} if self._url.get_backend_name() == "sqlite" else {}
+        engine = create_engine(self._url, poolclass=NullPool, connect_args=patience)
         with engine.begin() as connection:
             disarm(connection)
             yield connection

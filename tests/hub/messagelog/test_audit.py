@@ -235,10 +235,12 @@ def test_a_row_far_from_all_others_is_named(sealed: RunningLog, index: int) -> N
 
 @pytest.mark.parametrize("size", SEALED)
 def test_a_forged_checkpoint_is_named(sealed: RunningLog, size: int) -> None:
+    # The line of the size alone: its digits stand in the signature too.
     Intruder(sealed).run(
-        "UPDATE log_checkpoints SET note = replace(note, cast(:size AS TEXT), cast(:size + 1 AS TEXT))"
-        " WHERE size = :size",
+        "UPDATE log_checkpoints SET note = replace(note, :before, :after) WHERE size = :size",
         size=size,
+        before=f"\n{size}\n",
+        after=f"\n{size + 1}\n",
     )
     assert only(audit(sealed), Tampering.CHECKPOINT_CHANGED, None).size == size
 
