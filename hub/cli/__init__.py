@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -28,6 +29,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 
 def main() -> None:
     """Run the command line; a refusal is one line with its code and cure, and exit code 1."""
+    from hub.errors import HubError
+
+    _add_commands()
+    try:
+        app()
+    except HubError as error:
+        refuse(error)
+
+
+@cache
+def _add_commands() -> None:
+    """Put the command line together, once in a process."""
     from hub.cli import (
         administration,
         alarms,
@@ -52,7 +65,6 @@ def main() -> None:
         vault,
         verifying,
     )
-    from hub.errors import HubError
 
     serving.add_to(app)
     delivering.add_to(app)
@@ -76,10 +88,6 @@ def main() -> None:
     app.add_typer(log.app, name="log")
     app.add_typer(trust.app, name="trust")
     app.add_typer(vault.app, name="vault")
-    try:
-        app()
-    except HubError as error:
-        refuse(error)
 
 
 def print_json(value: Any) -> None:

@@ -58,11 +58,11 @@ class ProgramMachine:
     """One of our programs in a process of its own; every life has a log of its own.
 
     Args:
-        url: answers HTTP when the program is up; None when it serves nothing.
+        url: answers HTTP when the program is up.
     """
 
     def __init__(
-        self, name: str, program: Program, *, url: str | None, logs: Path, environment: Mapping[str, str]
+        self, name: str, program: Program, *, url: str, logs: Path, environment: Mapping[str, str]
     ) -> None:
         self.name = name
         self._program = program
@@ -94,8 +94,6 @@ class ProgramMachine:
                 self._life.close()
                 time.sleep(_RESTART_SECONDS)
                 self.start()
-            if self._url is None:
-                return
             try:
                 httpx2.get(self._url, timeout=2, trust_env=False)
             except httpx2.HTTPError:
@@ -111,12 +109,14 @@ class ProgramMachine:
         self._life.close()
 
     def stand_still(self) -> None:
-        """Send SIGSTOP."""
-        os.kill(self._pid(), signal.SIGSTOP)
+        """Send SIGSTOP, unless it has ended with something it needs, for then it stands still already."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid(), signal.SIGSTOP)
 
     def go_on(self) -> None:
         """Send SIGCONT."""
-        os.kill(self._pid(), signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(self._pid(), signal.SIGCONT)
 
     def stop(self) -> None:
         """Send SIGTERM and wait."""

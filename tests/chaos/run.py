@@ -118,6 +118,8 @@ def _befall(world: World, mishaps: Sequence[Mishap], say: Callable[[str], None])
         thread.join()
     if errors:
         raise errors[0]
+    for machine in world.machines.values():
+        machine.wait_until_up()
 
 
 def _draining(count: Callable[[], int]) -> Iterator[int]:

@@ -99,7 +99,7 @@ def _programs(
 ) -> dict[str, Machine]:
     config = str(prepared.folder.hub_config)
     gateway = f"http://127.0.0.1:{prepared.ports.labour_gateway}/healthz"
-    programs: dict[str, tuple[Program, str | None, dict[str, str]]] = {
+    programs: dict[str, tuple[Program, str, dict[str, str]]] = {
         "legacy": (
             Program("tests.chaos.legacy:main", [str(folder / "legacy.sqlite"), str(legacy_port)]),
             f"http://127.0.0.1:{legacy_port}/healthz",
@@ -117,7 +117,12 @@ def _programs(
             f"http://127.0.0.1:{port}/healthz",
             {"HELIOGRAPH_PORT": str(port)},
         )
-        programs[f"worker-{number}"] = (Program("hub.cli:main", ["worker", "--config", config]), None, {})
+        status = free_port()
+        programs[f"worker-{number}"] = (
+            Program("hub.cli:main", ["worker", "--config", config, "--status-port", str(status)]),
+            f"http://127.0.0.1:{status}/healthz",
+            {},
+        )
     return {
         name: ProgramMachine(
             name, program, url=url, logs=prepared.folder.logs, environment={**environment, **more}
