@@ -10,11 +10,20 @@ import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 
 import hub.app  # noqa: F401 - every slice declares its tables
-from hub.database import current_revision, head_revision, metadata, open_database, upgrade_database
+from hub.database import (
+    current_revision,
+    downgrade_database,
+    head_revision,
+    metadata,
+    open_database,
+    upgrade_database,
+)
 from hub.errors import SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+FIRST_REVISION = "0001"
 
 
 def run(database_url: str, *statements: str) -> None:
@@ -63,6 +72,8 @@ def test_many_who_open_an_empty_database_at_once_make_its_tables_once(database_u
 
 def test_an_older_database_is_refused_with_the_command_that_cures_it(database_url: str) -> None:
     open_database(database_url).dispose()
+    downgrade_database(database_url, FIRST_REVISION)
+    # As those are that were made before there were revisions.
     run(database_url, "DROP TABLE alembic_version")
     refused = refusal(database_url)
     assert refused.code == "settings.database_outdated"
