@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, inspect, make_url, text
 
 import hub.app  # noqa: F401 - every slice declares its tables
 from hub.database import (
+    Revision,
     current_revision,
     downgrade_database,
     head_revision,
@@ -23,7 +24,7 @@ from hub.errors import SettingsError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIRST_REVISION = "0001"
+FIRST_REVISION = Revision("0001")
 
 
 def run(database_url: str, *statements: str) -> None:
