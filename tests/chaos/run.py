@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.pki import ServedPki
 
 CALLERS = 12
-_DRAIN_SECONDS = 180.0
+_DRAIN_SECONDS = 600.0
 _LOOK_SECONDS = 0.5
 
 
