@@ -21,6 +21,7 @@ from tests.journeys.serving import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hub.envelope import Envelope
     from tests.journeys.world import World
 
 PAUSE = f"{PORTAL}/services/{LABOUR_ECHO}/pause"
@@ -117,10 +118,16 @@ def test_a_service_that_is_none_is_said_so(operator: Visit) -> None:
     assert (page.status_code, "registry.service_unknown" in page.text) == (404, True)
 
 
+def waits_after(world: World, request: Envelope, *, tries: int) -> bool:
+    """Tell whether so many tries are over and the next one has not begun."""
+    delivery = delivery_of(world, request)
+    return delivery.attempts >= tries and delivery.state is DeliveryState.WAITING
+
+
 def test_the_path_of_a_waiting_message_shows_every_try_and_the_next(world: World, operator: Visit) -> None:
     with department_down(world):
         request = queue(world)
-        wait_for(lambda: delivery_of(world, request).attempts >= 3)
+        wait_for(lambda: waits_after(world, request, tries=3))
         page = operator.get(f"{PORTAL}/messages/{request.header.id}/path")
     shown = text_of(page.text)
     for said in (
