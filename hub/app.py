@@ -323,7 +323,14 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     search_keys = _open_search_keys(settings, contracts)
     archive = Archive(engine, vault, search_keys)
     reindexer = (
-        Reindexer(engine=engine, writer=writer, vault=vault, contracts=contracts, search_keys=search_keys)
+        Reindexer(
+            engine=engine,
+            writer=writer,
+            vault=vault,
+            log=log,
+            contracts=contracts,
+            search_keys=search_keys,
+        )
         if search_keys is not None
         else None
     )

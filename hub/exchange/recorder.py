@@ -100,7 +100,7 @@ class Recorder:
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
-            if not self._begin(connection, stage):
+            if not self._begin(connection, stage, keys=stage.request_keys):
                 # What its sender sends once more and waits for is no operator's to replay.
                 self.outbox.supersede(connection, stage.request.header.id)
             position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
@@ -120,7 +120,7 @@ class Recorder:
 
         def work(connection: Connection) -> Envelope:
             now = self.clock.now()
-            self._begin(connection, stage, is_queued=True)
+            self._begin(connection, stage, keys=stage.request_keys, is_queued=True)
             position = self._append(connection, EntryEvent.ACCEPTED, stage.request, now)
             receipt = self._receipt(stage.request, ReceiptStatus.ACCEPTED, position, now)
             self._keep(connection, stage, receipt)
@@ -450,15 +450,22 @@ class Recorder:
         self._begin(connection, stage)
         return True
 
-    def _begin(self, connection: Connection, stage: Identified, *, is_queued: bool = False) -> bool:
+    def _begin(
+        self,
+        connection: Connection,
+        stage: Identified,
+        *,
+        keys: Iterable[BusinessKey] = (),
+        is_queued: bool = False,
+    ) -> bool:
+        """Enter a try; a message is found by its content (`keys`) from its acceptance on."""
         worker = None if is_queued else self.interruptions.worker
         is_first = store.begin(connection, stage.request, stage.received_at, worker)
         # A second try may have come further, so that its contract says how long it is kept.
         if is_first or isinstance(stage, Checked):
             self._keep(connection, stage, stage.request)
-            agreed = stage.request_keys if isinstance(stage, Checked) else ()
-            keys = self._search_keys((*purpose_keys(stage.request.header), *agreed))
-            keep_keys(connection, stage.request.header.id, keys)
+            found_by = self._search_keys((*purpose_keys(stage.request.header), *keys))
+            keep_keys(connection, stage.request.header.id, found_by)
         return is_first
 
     def _search_keys(self, keys: Iterable[BusinessKey]) -> tuple[StoredKey, ...]:

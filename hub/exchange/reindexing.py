@@ -16,6 +16,7 @@ from hub.errors import HubError
 from hub.exchange import store
 from hub.exchange.search_store import forget_keys, keep_keys
 from hub.exchange.searchkeys import purpose_keys
+from hub.tlog import EntryEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hub.exchange.model import ExchangeRecord
     from hub.exchange.searchkeys import SearchKeys, StoredKey
     from hub.identifiers import ContractId
+    from hub.messagelog import MessageLog
     from hub.vault import Vault
 
 _AT_A_TIME = 200
@@ -48,6 +50,7 @@ class Reindexer:
     engine: Engine
     writer: Writer
     vault: Vault
+    log: MessageLog
     contracts: Mapping[ContractId, Contract]
     search_keys: SearchKeys
 
@@ -77,7 +80,9 @@ class Reindexer:
         except HubError:
             # Erased or lost; which of the two, the vault says to who asks for the message.
             return None
-        keys = [*purpose_keys(request.header), *self._promoted(request, request, Side.REQUEST)]
+        keys = [*purpose_keys(request.header)]
+        if self._was_accepted(request):
+            keys += self._promoted(request, request, Side.REQUEST)
         if record.answer_sha256 is not None:
             try:
                 answer = self.vault.envelope(record.answer_sha256)
@@ -86,6 +91,14 @@ class Reindexer:
             if answer.header.kind is Kind.RESPONSE:
                 keys += self._promoted(request, answer, Side.ANSWER)
         return self.search_keys.store(keys)
+
+    def _was_accepted(self, request: Envelope) -> bool:
+        """Tell whether a message came so far; what is refused before is not found by its content."""
+        return any(
+            logged.entry.event is EntryEvent.ACCEPTED
+            and logged.entry.container_sha256 == request.container_sha256
+            for logged in self.log.entries_of(request.header.id)
+        )
 
     def _promoted(self, request: Envelope, source: Envelope, side: Side) -> tuple[BusinessKey, ...]:
         contract = self.contracts.get(request.header.contract) if request.header.contract else None
