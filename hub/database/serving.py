@@ -26,7 +26,9 @@ ServingNumber = NewType("ServingNumber", int)
 
 # The first half of a PostgreSQL lock whose second half is the process's number.
 _LOCK_CLASS = 1_214_605_391
-_LOCK = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, %(number)s)"
+# Shared, so that a process whose connection broke has its claim again although the server may not have
+# noticed yet and still counts the old one.
+_LOCK = f"SELECT pg_advisory_lock_shared({_LOCK_CLASS}, %(number)s)"
 _HOLDERS = (
     "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 "  # noqa: S608 - a constant
     f"AND classid = {_LOCK_CLASS} "

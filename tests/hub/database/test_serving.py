@@ -51,6 +51,12 @@ def living(engine: Engine, claim: ServingClaim) -> set[int]:
         return set(claim.living(connection))
 
 
+def _locks(engine: Engine, claim: ServingClaim) -> int:
+    counted = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid::bigint = :number")
+    with engine.connect() as connection:
+        return int(connection.execute(counted, {"number": claim.number}).scalar_one())
+
+
 def a_process_that_claims(url: str) -> tuple[subprocess.Popen[str], int]:
     process = subprocess.Popen(
         [sys.executable, "-c", CLAIMING, url],
@@ -102,6 +108,21 @@ def test_a_claim_lost_with_its_connection_is_taken_again(engine: Engine, claim: 
     assert living(engine, claim) == {claim.number}
     claim.keep()
     assert living(engine, claim) == {claim.number}
+
+
+@on_postgresql
+def test_a_claim_taken_again_outlasts_the_lost_one_the_server_still_counts(
+    engine: Engine, claim: ServingClaim
+) -> None:
+    again = ServingClaim(engine)
+    again.number = claim.number
+    claim.take()
+    again.take()
+    claim.release()
+    wait_for(lambda: _locks(engine, claim) == 1)
+    assert living(engine, again) == {again.number}
+    again.release()
+    wait_for(lambda: living(engine, again) == set())
 
 
 def test_nobody_lives_who_did_not_claim_or_has_released(engine: Engine, claim: ServingClaim) -> None:
