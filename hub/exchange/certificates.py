@@ -10,18 +10,15 @@ import binascii
 import json
 from base64 import b64decode
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from hub.clock import format_instant
 from hub.envelope import verify_signature
 from hub.errors import RegistryError
-from hub.identifiers import ContractId, ServiceId, SubsystemId, member_of
+from hub.exchange.own import own_right, own_service
+from hub.identifiers import member_of
 from hub.registry import (
-    AccessRight,
-    AccessRightId,
     RegisteredCertificate,
-    Service,
     Title,
     fingerprint_of,
     read_certificate,
@@ -33,25 +30,15 @@ if TYPE_CHECKING:
 
     from hub.clock import Clock
     from hub.envelope import Envelope
-    from hub.registry import CertificateDesk
+    from hub.identifiers import ServiceId, SubsystemId
+    from hub.registry import AccessRight, CertificateDesk, Service
 
 CERTIFICATES_PURPOSE = "own-certificates"
 """The purpose a request about the sender's own certificates states."""
 
-# A service has an address; that of the hub itself is never called (RFC 2606 section 2).
-_NOWHERE = "http://hub.invalid/"
-_SECONDS = 60
-
 
 def _right(service: ServiceId, consumer: SubsystemId) -> AccessRight:
-    return AccessRight(
-        id=AccessRightId("own-certificates"),
-        consumer=consumer,
-        service=service,
-        purposes=(CERTIFICATES_PURPOSE,),
-        legal_basis="PR-REG 1",
-        valid_from=date(2026, 1, 1),
-    )
+    return own_right(service, consumer, CERTIFICATES_PURPOSE, "PR-REG 1")
 
 
 @dataclass(frozen=True)
@@ -65,13 +52,8 @@ class RegistrationService:
     @property
     def service(self) -> Service:
         """What it is called."""
-        return Service(
-            id=ServiceId(f"{self.hub}/certificates"),
-            contract=ContractId("certificate-registration/v1"),
-            gateway_url=_NOWHERE,
-            timeout_seconds=_SECONDS,
-            titles=Title(zh="证书登记", en="Certificate registration"),
-        )
+        titles = Title(zh="证书登记", en="Certificate registration")
+        return own_service(self.hub, "certificates", "certificate-registration/v1", titles)
 
     def right_of(self, consumer: SubsystemId) -> AccessRight:
         """Every member may register certificates of its own; `answer` sees to it that they are."""
@@ -121,13 +103,8 @@ class WithdrawalService:
     @property
     def service(self) -> Service:
         """What it is called."""
-        return Service(
-            id=ServiceId(f"{self.hub}/certificate-withdrawals"),
-            contract=ContractId("certificate-withdrawal/v1"),
-            gateway_url=_NOWHERE,
-            timeout_seconds=_SECONDS,
-            titles=Title(zh="证书停用", en="Certificate withdrawal"),
-        )
+        titles = Title(zh="证书停用", en="Certificate withdrawal")
+        return own_service(self.hub, "certificate-withdrawals", "certificate-withdrawal/v1", titles)
 
     def right_of(self, consumer: SubsystemId) -> AccessRight:
         """Every member may withdraw certificates of its own; `answer` sees to it that they are."""

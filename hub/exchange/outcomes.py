@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from hub.clock import format_instant
 from hub.envelope import CONTAINER_MEDIA_TYPE, Payload, open_envelope, read_receipt
 from hub.errors import ExchangeError, HubError
-from hub.exchange.own import OwnAnswer
-from hub.identifiers import ContractId, MessageId, ServiceId, SubsystemId
-from hub.registry import AccessRight, AccessRightId, Service, Title
+from hub.exchange.own import OwnAnswer, own_right, own_service
+from hub.identifiers import MessageId
+from hub.registry import Title
 
 if TYPE_CHECKING:
     from hub.envelope import Envelope
     from hub.exchange.archive import Archive
     from hub.exchange.model import ExchangeRecord
+    from hub.identifiers import SubsystemId
+    from hub.registry import AccessRight, Service
 
 OUTCOMES_PURPOSE = "own-messages"
 """The purpose a request about the sender's own messages states."""
 
-# A service has an address; that of the hub itself is never called (RFC 2606 section 2).
-_NOWHERE = "http://hub.invalid/"
-_SECONDS = 60
 _MOST_ANSWER_BYTES = 15 * 1024 * 1024
 
 
@@ -42,24 +40,12 @@ class OutcomeService:
     @property
     def service(self) -> Service:
         """What it is called."""
-        return Service(
-            id=ServiceId(f"{self.hub}/message-outcome"),
-            contract=ContractId("message-outcome/v1"),
-            gateway_url=_NOWHERE,
-            timeout_seconds=_SECONDS,
-            titles=Title(zh="报文结果查询", en="Outcome of a message"),
-        )
+        titles = Title(zh="报文结果查询", en="Outcome of a message")
+        return own_service(self.hub, "message-outcome", "message-outcome/v1", titles)
 
     def right_of(self, consumer: SubsystemId) -> AccessRight:
         """Every sender may ask about its own messages; `answer` sees to it that they are."""
-        return AccessRight(
-            id=AccessRightId("own-messages"),
-            consumer=consumer,
-            service=self.service.id,
-            purposes=(OUTCOMES_PURPOSE,),
-            legal_basis="PR-EXC 12.5",
-            valid_from=date(2026, 1, 1),
-        )
+        return own_right(self.service.id, consumer, OUTCOMES_PURPOSE, "PR-EXC 12.5")
 
     def answer(self, request: Envelope) -> OwnAnswer:
         """Say where a message stands, and hand over the latest receipt and the answer.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -19,6 +20,8 @@ import structlog
 from hub.canonical import encode_canonical
 from hub.envelope import Kind, Payload, describe_fault, reply_to, write_fault
 from hub.errors import HubError
+from hub.identifiers import ContractId, ServiceId
+from hub.registry import AccessRight, AccessRightId, Service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +30,38 @@ if TYPE_CHECKING:
     from hub.clock import Clock
     from hub.envelope import Envelope, LargeEnvelope, Party
     from hub.exchange.ports import Courier
-    from hub.identifiers import ServiceId, SubsystemId
-    from hub.registry import AccessRight, Service
+    from hub.identifiers import SubsystemId
+    from hub.registry import Title
 
 _logger = structlog.get_logger(__name__)
+
+
+# A service has an address; that of the hub itself is never called (RFC 2606 section 2).
+_NOWHERE = "http://hub.invalid/"
+_SECONDS = 60
+
+
+def own_service(hub: SubsystemId, name: str, contract: str, titles: Title) -> Service:
+    """Describe a service of the hub, as the registry describes those of others."""
+    return Service(
+        id=ServiceId(f"{hub}/{name}"),
+        contract=ContractId(contract),
+        gateway_url=_NOWHERE,
+        timeout_seconds=_SECONDS,
+        titles=titles,
+    )
+
+
+def own_right(service: ServiceId, consumer: SubsystemId, purpose: str, legal_basis: str) -> AccessRight:
+    """Return the right to a service of the hub that nobody has to grant."""
+    return AccessRight(
+        id=AccessRightId(purpose),
+        consumer=consumer,
+        service=service,
+        purposes=(purpose,),
+        legal_basis=legal_basis,
+        valid_from=date(2026, 1, 1),
+    )
 
 
 @dataclass(frozen=True)
