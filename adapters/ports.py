@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from adapters.sources import Probe
     from hub.envelope import Purpose
     from hub.identifiers import MessageId, ServiceId, SubsystemId
 
@@ -109,6 +110,10 @@ class Adapter(Protocol):
                 cannot be mapped.
             DeferredError: it will answer later.
         """
+        ...
+
+    def probe(self, seconds: float) -> Probe:
+        """Try within `seconds` whether the system can be reached, without any effect there."""
         ...
 
     def close(self) -> None:

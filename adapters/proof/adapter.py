@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
     from adapters.hubclient import HubClient, VerifiedAnswer
     from adapters.ports import Adapter, Call, JsonObject
+    from adapters.sources import Probe
     from hub.clock import Clock
     from hub.contracts import Contract
 
@@ -129,6 +130,10 @@ class ProofAdapter:
         )
         proof = Document("proof.pdf", "application/pdf", self._parts.issue(data))
         return Answer(data, (proof,))
+
+    def probe(self, seconds: float) -> Probe:
+        """Try the own system; other departments are reached through the hub, whose health is shown apart."""
+        return self._parts.own_service(ServiceId(self._settings.employment)).probe(seconds)
 
     def close(self) -> None:
         """Give back nothing: connections belong to the gateway."""

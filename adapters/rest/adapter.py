@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from adapters.bodies import read_json
 from adapters.ports import Answer, Call, DeferredError, JsonObject, JsonValue
+from adapters.probing import reach_all
 from adapters.rest.settings import RestSettings
 from adapters.web import Outgoing, WebClient, with_port
 from hub.errors import AdapterError
@@ -20,6 +21,7 @@ from hub.telemetry import carrying
 
 if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
+    from adapters.sources import Probe
     from adapters.web import Reply
 
 _SAFE = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
@@ -66,6 +68,10 @@ class RestAdapter:
         else:
             answer = self._ask_each(request, call, deadline)
         return Answer(self._translation.to_contract(answer, request, call))
+
+    def probe(self, seconds: float) -> Probe:
+        """Connect to the service's host; see `adapters.ports.Adapter`."""
+        return reach_all([self._url], seconds, at=f"{self._entry.at}.connection.url")
 
     def close(self) -> None:
         """Close the connections."""

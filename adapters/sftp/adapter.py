@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from adapters.bodies import read_csv, read_json, write_csv
 from adapters.ports import Answer, Call, JsonObject, JsonValue
+from adapters.probing import reach
 from adapters.sftp.session import Deadline, Session, opened, parse_host_keys, read_private_key
 from adapters.sftp.settings import FileFormat, FileSettings, SftpSettings
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
+    from adapters.sources import Probe
 
 
 class SftpAdapter:
@@ -62,6 +64,12 @@ class SftpAdapter:
             # Only what was understood counts as processed; everything else stays where people look for it.
             self._put_away(session, answer_name)
         return Answer(data)
+
+    def probe(self, seconds: float) -> Probe:
+        """Connect to the server; see `adapters.ports.Adapter`."""
+        return reach(
+            self._settings.host, self._settings.port, seconds, at=f"{self._entry.at}.connection.host"
+        )
 
     def close(self) -> None:
         """Nothing stays open between calls."""

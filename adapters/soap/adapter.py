@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import zeep
@@ -15,9 +16,11 @@ from zeep.helpers import serialize_object
 from zeep.wsse.username import UsernameToken
 
 from adapters.ports import Answer, Call, JsonObject, JsonValue
+from adapters.probing import reach_all
 from adapters.soap.results import to_json
 from adapters.soap.settings import PasswordType, SoapSettings
 from adapters.soap.wire import Wire
+from adapters.sources import Probe, found
 from adapters.web import WebClient, with_port
 from hub.errors import AdapterError
 
@@ -92,6 +95,21 @@ class SoapAdapter:
         result = self._ask(arguments, self._entry.seconds_for(call), call.message_id)
         return Answer(self._translation.to_contract(result, request, call))
 
+    def probe(self, seconds: float) -> Probe:
+        """Read the WSDL where that is still to be done, and connect to the service's address.
+
+        See `adapters.ports.Adapter`.
+        """
+        started = time.monotonic()
+        at = f"{self._entry.at}.connection"
+        try:
+            operation = self._loaded()
+        except AdapterError as exc:
+            finding = found("source.unreadable", f"{at}.wsdl", reason=exc.detail)
+            return Probe(is_reachable=False, took_seconds=time.monotonic() - started, findings=(finding,))
+        address = operation._proxy._binding_options["address"]  # noqa: SLF001 - zeep tells it nowhere else
+        return reach_all([address], max(seconds - (time.monotonic() - started), 0.001), at=at)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -121,13 +139,17 @@ class SoapAdapter:
         except (ZeepError, etree.LxmlError, ValueError, KeyError, AttributeError) as exc:
             raise AdapterError("adapter.configuration_invalid", f"{self._entry.at}: the WSDL: {exc}") from exc
 
-    def _ask(self, arguments: JsonObject, seconds: float, message_id: MessageId) -> JsonValue:
+    def _loaded(self) -> Any:
         with self._lock:
             if self._operation is None:
                 self._operation = self._load()
+            return self._operation
+
+    def _ask(self, arguments: JsonObject, seconds: float, message_id: MessageId) -> JsonValue:
+        operation = self._loaded()
         with self._wire.attempt(seconds, message_id) as attempt:
             try:
-                result = to_json(_serialize(self._operation(**arguments), dict))
+                result = to_json(_serialize(operation(**arguments), dict))
                 return self._with_flags(result, attempt.reply)
             except Fault as exc:
                 raise self._fault(exc) from exc

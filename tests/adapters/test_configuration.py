@@ -10,6 +10,7 @@ import yaml
 
 from adapters.configuration import load_adapters
 from adapters.ports import Answer, Call, JsonObject
+from adapters.sources import Probe
 from hub.errors import AdapterError
 from hub.identifiers import ServiceId
 from tests.adapters.running import DEMO, call_of, described
@@ -130,6 +131,10 @@ class Echo:
 
     def answer(self, request: JsonObject, call: Call) -> Answer:
         return Answer({"request": request, "connection": self.connection, "by": call.sender})
+
+    def probe(self, seconds: float) -> Probe:
+        """Answer at once."""
+        return Probe(is_reachable=True, took_seconds=min(seconds, 0.0))
 
     def close(self) -> None:
         pass

@@ -13,6 +13,7 @@ from adapters.configuration import ConfiguredAdapter
 from adapters.ports import Answer
 from adapters.server import GatewayProcess, build_gateway_app
 from adapters.settings import load_gateway_settings
+from adapters.sources import Probe
 from hub.identifiers import ContractId, ServiceId
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class EchoAdapter:
         """Return the request's text."""
         del call
         return Answer({"text": request["text"]})
+
+    def probe(self, seconds: float) -> Probe:
+        """Answer at once."""
+        return Probe(is_reachable=True, took_seconds=min(seconds, 0.0))
 
     def close(self) -> None:
         """Hold nothing."""

@@ -18,6 +18,7 @@ from adapters.configuration import ConfiguredAdapter
 from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER
 from adapters.ports import Answer
+from adapters.sources import Probe
 from hub.clock import SystemClock
 from hub.contracts import load_contracts
 from hub.demo.preparation import FEDERATION, HUB_MEMBER, LABOUR_BUREAU, PROJECT
@@ -58,6 +59,10 @@ class EchoAdapter:
         if request["text"] == ABSENT:
             raise AdapterError("adapter.record_not_found", "nothing under this text")
         return Answer({"text": 7 if request["text"] == BROKEN else request["text"]})
+
+    def probe(self, seconds: float) -> Probe:
+        """Answer at once."""
+        return Probe(is_reachable=True, took_seconds=min(seconds, 0.0))
 
     def close(self) -> None:
         """Nothing is held."""

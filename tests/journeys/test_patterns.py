@@ -22,6 +22,7 @@ from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient, Question
 from adapters.inbox import Inbox
 from adapters.ports import Answer, DeferredError
+from adapters.sources import Probe
 from hub.clock import SystemClock
 from hub.contracts import load_contracts
 from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT
@@ -84,6 +85,10 @@ class Desk:
         if self.promise is not None:
             raise self.promise
         return Answer({"text": request.get("text", "")})
+
+    def probe(self, seconds: float) -> Probe:
+        """Answer at once."""
+        return Probe(is_reachable=True, took_seconds=min(seconds, 0.0))
 
     def close(self) -> None:
         """Nothing is held."""

@@ -18,6 +18,7 @@ from adapters.configuration import ConfiguredAdapter
 from adapters.ports import Answer, Document
 from adapters.server import GatewayProcess, build_gateway_app
 from adapters.settings import load_gateway_settings
+from adapters.sources import Probe
 from hub.demo.preparation import LABOUR_BUREAU
 from hub.identifiers import ContractId, ServiceId
 
@@ -58,6 +59,10 @@ class BulkAdapter:
             return Answer({"text": digest}, (Document("data.bin", "application/octet-stream", file=file),))
         with call.files["data.bin"].open("rb") as content:
             return Answer({"text": hashlib.file_digest(content, "sha256").hexdigest()})
+
+    def probe(self, seconds: float) -> Probe:
+        """Answer at once."""
+        return Probe(is_reachable=True, took_seconds=min(seconds, 0.0))
 
     def close(self) -> None:
         """Nothing is held."""
