@@ -38,6 +38,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapters.descriptions import canonical_text, digest_of
 from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
 from adapters.mapping import ObjectMapping
 from adapters.nodes import CompiledExpression, ObjectNode
@@ -66,6 +67,8 @@ class ConfiguredAdapter:
     Attributes:
         is_repeatable: whether its system may be asked twice with the same message id: it only looks something
             up, or it knows by the idempotency key what it has done already.
+        digest: SHA-256 of the description's canonical text (`adapters.descriptions`), hexadecimal.
+        version: its number where it was registered (`adapters.register`); None for one from a file.
     """
 
     service: ServiceId
@@ -74,6 +77,8 @@ class ConfiguredAdapter:
     timeout_seconds: float
     adapter: Adapter
     is_repeatable: bool = True
+    digest: str = ""
+    version: int | None = None
 
 
 def _service_id(text: str) -> str:
@@ -145,15 +150,58 @@ def load_adapters(
     Raises:
         AdapterError: `adapter.configuration_invalid`, naming the file, the place and what is wrong.
     """
-    described = _read(path)
+    return build_adapters(
+        read_services(path),
+        at=str(path),
+        folder=path.parent,
+        factories=factories,
+        clock=clock,
+        environment=environment,
+    )
+
+
+def read_services(path: Path) -> Any:
+    """Read a file of descriptions, as YAML has it; `build_adapters` looks at what it says.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, it cannot be read.
+    """
+    try:
+        return read_yaml(path)
+    except YamlFileError as exc:
+        raise AdapterError("adapter.configuration_invalid", f"{path}: cannot be read as YAML: {exc}") from exc
+
+
+def build_adapters(  # noqa: PLR0913 - each by its name
+    content: Any,
+    *,
+    at: str,
+    folder: Path,
+    factories: Mapping[str, AdapterFactory] | None = None,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Mapping[ServiceId, ConfiguredAdapter]:
+    """Build the adapters that descriptions describe, wherever these come from.
+
+    Args:
+        content: what YAML made of a text with `services:`.
+        at: what the text is called, for errors.
+        folder: where relative paths in it start.
+        factories: as `load_adapters` has them.
+        clock: likewise.
+        environment: likewise.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, naming the place and what is wrong.
+    """
     builders = {**_BUILT_IN, **(factories or {})}
-    surroundings = Surroundings(path.parent, os.environ if environment is None else environment)
     entries: dict[ServiceId, tuple[ServiceEntry, AdapterFactory, str]] = {}
-    for index, service in enumerate(described.services):
-        entry = _entry(service, f"{path}: services.{index}", surroundings, clock or SystemClock())
+    described = read_entries(content, at=at, folder=folder, clock=clock, environment=environment)
+    for entry, kind in described:
         if entry.service in entries:
             raise AdapterError("adapter.configuration_invalid", f"{entry.at}.service: is described twice")
-        entries[entry.service] = (entry, _builder(builders, service.kind, entry), service.kind)
+        entries[entry.service] = (entry, _builder(builders, kind, entry), kind)
+    digests = {each["service"]: digest_of(canonical_text(each)) for each in content["services"]}
     adapters: dict[ServiceId, ConfiguredAdapter] = {}
     try:
         for entry, builder, kind in entries.values():
@@ -164,6 +212,7 @@ def load_adapters(
                 entry.timeout_seconds,
                 builder(entry),
                 entry.is_repeatable,
+                digests[entry.service],
             )
     except AdapterError:
         for configured in adapters.values():
@@ -172,20 +221,38 @@ def load_adapters(
     return adapters
 
 
+def read_entries(
+    content: Any,
+    *,
+    at: str,
+    folder: Path,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> list[tuple[ServiceEntry, str]]:
+    """Check descriptions and compile their mappings, without a look at their connections.
+
+    Returns:
+        each service's entry and its kind, as they stand.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`.
+    """
+    try:
+        described = _DescribedFile.model_validate(content)
+    except ValidationError as exc:
+        raise invalid(f"{at}: ", exc) from None
+    surroundings = Surroundings(folder, os.environ if environment is None else environment)
+    return [
+        (_entry(service, f"{at}: services.{index}", surroundings, clock or SystemClock()), service.kind)
+        for index, service in enumerate(described.services)
+    ]
+
+
 def _builder(builders: Mapping[str, AdapterFactory], kind: str, entry: ServiceEntry) -> AdapterFactory:
     if kind not in builders:
         known = ", ".join(sorted(builders))
         raise AdapterError("adapter.configuration_invalid", f"{entry.at}.kind: is none of {known}")
     return builders[kind]
-
-
-def _read(path: Path) -> _DescribedFile:
-    try:
-        return _DescribedFile.model_validate(read_yaml(path))
-    except YamlFileError as exc:
-        raise AdapterError("adapter.configuration_invalid", f"{path}: cannot be read as YAML: {exc}") from exc
-    except ValidationError as exc:
-        raise invalid(f"{path}: ", exc) from None
 
 
 def _entry(service: _DescribedService, at: str, surroundings: Surroundings, clock: Clock) -> ServiceEntry:
@@ -237,4 +304,12 @@ def _sftp(entry: ServiceEntry) -> Adapter:
 
 _BUILT_IN: Mapping[str, AdapterFactory] = {"soap": _soap, "rest": _rest, "sftp": _sftp}
 
-__all__ = ["AdapterFactory", "ConfiguredAdapter", "ServiceEntry", "load_adapters"]
+__all__ = [
+    "AdapterFactory",
+    "ConfiguredAdapter",
+    "ServiceEntry",
+    "build_adapters",
+    "load_adapters",
+    "read_entries",
+    "read_services",
+]

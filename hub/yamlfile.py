@@ -26,12 +26,28 @@ def read_yaml(path: Path) -> Any:
         YamlFileError: the message is one line and holds no path.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise YamlFileError(" ".join(str(error).split())[:300]) from error
+    return parse_yaml(text)
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML that is here already; otherwise as `read_yaml`.
+
+    Raises:
+        YamlFileError: the message is one line and quotes nothing of the text but a key.
+    """
+    try:
+        return yaml.load(text, Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         # The error as it is shows the line, where a password may stand by mistake; so does its traceback.
         raise YamlFileError(_told(error)) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
         raise YamlFileError(" ".join(str(error).split())[:300]) from error
+    except (RecursionError, TypeError, ValueError) as error:
+        # Nesting without end, keys that are no keys, dates that are none.
+        raise YamlFileError(type(error).__name__) from error
 
 
 def _told(error: yaml.MarkedYAMLError) -> str:
