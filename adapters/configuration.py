@@ -15,6 +15,7 @@ One YAML file a department:
         outcomes: [{when: expression, error: record_not_found | record_ambiguous | system_fault},
                    {when: expression, deferred_seconds: 3600}]      it will answer later
         code_lists: {name: {legacy code: contract value}}
+    intakes: [...]             what the department's system sends by itself (adapters.intakes)
 
 Everything is checked when it is read, so that a wrong description stops the gateway and not a citizen's case.
 """
@@ -40,6 +41,7 @@ from pydantic import (
 
 from adapters.descriptions import canonical_text, digest_of
 from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
+from adapters.intakes import ConfiguredIntake, DescribedIntake, configured_intakes
 from adapters.mapping import ObjectMapping
 from adapters.nodes import CompiledExpression, ObjectNode
 from adapters.ports import Adapter
@@ -52,6 +54,7 @@ from hub.yamlfile import YamlFileError, read_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from adapters.intakes import IntakeFactory
     from hub.clock import Clock
 
 _LONGEST_DEFERRAL_SECONDS = 30 * 86_400
@@ -129,7 +132,14 @@ class _DescribedService(_Described):
 
 
 class _DescribedFile(_Described):
-    services: Annotated[list[_DescribedService], Field(min_length=1)]
+    services: list[_DescribedService] = []
+    intakes: list[DescribedIntake] = []
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not (self.services or self.intakes):
+            raise ValueError("describes neither services nor intakes")
+        return self
 
 
 def load_adapters(
@@ -248,6 +258,23 @@ def read_entries(
     ]
 
 
+def load_intakes(
+    path: Path,
+    *,
+    factories: Mapping[str, IntakeFactory] | None = None,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[ConfiguredIntake, ...]:
+    """Read the intakes a file describes; arguments and errors as of `load_adapters`."""
+    try:
+        described = _DescribedFile.model_validate(read_services(path))
+    except ValidationError as exc:
+        raise invalid(f"{path}: ", exc) from None
+    return configured_intakes(
+        described.intakes, path, factories=factories, clock=clock, environment=environment
+    )
+
+
 def _builder(builders: Mapping[str, AdapterFactory], kind: str, entry: ServiceEntry) -> AdapterFactory:
     if kind not in builders:
         known = ", ".join(sorted(builders))
@@ -307,9 +334,11 @@ _BUILT_IN: Mapping[str, AdapterFactory] = {"soap": _soap, "rest": _rest, "sftp":
 __all__ = [
     "AdapterFactory",
     "ConfiguredAdapter",
+    "ConfiguredIntake",
     "ServiceEntry",
     "build_adapters",
     "load_adapters",
+    "load_intakes",
     "read_entries",
     "read_services",
 ]

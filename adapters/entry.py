@@ -149,14 +149,21 @@ class ServiceEntry:
         Raises:
             AdapterError: `adapter.configuration_invalid`, naming every wrong field and no value.
         """
-        try:
-            return model.model_validate(self.connection, context=self.surroundings)
-        except ValidationError as exc:
-            raise invalid(f"{self.at}.connection", exc) from None
+        return settings_of(model, self.connection, self.surroundings, at=self.at)
 
     def seconds_for(self, call: Call) -> float:
         """Return how long this call may wait: the entry's limit or what the caller has left."""
         return max(min(self.timeout_seconds, call.timeout_seconds), 0.001)
+
+
+def settings_of(
+    model: type[_Settings], connection: JsonObject, surroundings: Surroundings, *, at: str
+) -> _Settings:
+    """Check the connection settings of the entry at a place; raises as `ServiceEntry.settings` does."""
+    try:
+        return model.model_validate(connection, context=surroundings)
+    except ValidationError as exc:
+        raise invalid(f"{at}.connection", exc) from None
 
 
 def invalid(at: str, exc: ValidationError) -> AdapterError:
