@@ -9,6 +9,7 @@ One YAML file a department:
         kind: soap | rest | sftp | a kind the caller brings
         timeout_seconds: 20
         connection: {...}      the protocol's settings; secrets are references (env:NAME, file:PATH)
+        addresses: [host:port] what may be connected to, where that is not just the connection's own address
         request: node          contract to legacy system (adapters.nodes)
         response: node         legacy system to contract
         repeatable: false      never ask this system twice about one message, whatever became of it
@@ -39,6 +40,7 @@ from pydantic import (
     model_validator,
 )
 
+from adapters.addresses import AllowedText
 from adapters.descriptions import canonical_text, digest_of
 from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
 from adapters.intakes import ConfiguredIntake, DescribedIntake, configured_intakes
@@ -119,6 +121,7 @@ class _DescribedService(_Described):
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)]
     repeatable: bool = True
     connection: dict[str, Any] = {}
+    addresses: tuple[AllowedText, ...] = Field(default=(), strict=False)
     request: ObjectNode | None = None
     response: ObjectNode | None = None
     outcomes: tuple[_DescribedOutcome, ...] = Field(default=(), strict=False)
@@ -304,6 +307,7 @@ def _entry(service: _DescribedService, at: str, surroundings: Surroundings, cloc
         timeout_seconds=service.timeout_seconds,
         connection=service.connection,
         is_repeatable=service.repeatable,
+        addresses=service.addresses,
         mappings=mappings,
         surroundings=surroundings,
         clock=clock,

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from adapters.addresses import AddressGuard
 from adapters.mapping import is_true
 from adapters.ports import DeferredError
 from hub.clock import format_instant
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
+    from adapters.addresses import AllowedAddress, Endpoint
     from adapters.expressions import Expression
     from adapters.mapping import ObjectMapping
     from adapters.ports import Call, JsonObject, JsonValue
@@ -120,6 +122,7 @@ class ServiceEntry:
         connection: the protocol's own settings, not yet checked; see `settings`.
         mappings: None for kinds that compose their answer themselves.
         is_repeatable: see `adapters.configuration.ConfiguredAdapter`.
+        addresses: what the adapter may connect to; without any, where its connection settings lead to.
     """
 
     at: str
@@ -131,6 +134,16 @@ class ServiceEntry:
     surroundings: Surroundings
     clock: Clock
     is_repeatable: bool = True
+    addresses: tuple[AllowedAddress, ...] = ()
+
+    def guard(self, *own: Endpoint) -> AddressGuard:
+        """Return what judges this adapter's connections.
+
+        Args:
+            own: where the connection settings themselves lead to (`adapters.addresses.endpoint_of` a URL);
+                allowed where the description lists no addresses.
+        """
+        return AddressGuard(self.addresses, own=own)
 
     @property
     def translation(self) -> Translation:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+import httpcore2
 import httpx2
 
 from adapters.entry import ConnectionSettings
@@ -22,7 +23,9 @@ from hub.errors import AdapterError
 from hub.telemetry import inject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from adapters.addresses import AddressGuard
 
 
 class TlsSettings(ConnectionSettings):
@@ -60,23 +63,62 @@ class Reply:
     encoding: str = "utf-8"
 
 
+class _GuardedNetwork(httpcore2.SyncBackend):
+    """Connects to what the guard allows; a certificate is still held to the name in the URL."""
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self._guard = guard
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """Connect to the first address that answers; see httpcore2."""
+        failed: httpcore2.ConnectError | httpcore2.ConnectTimeout | None = None
+        for address in self._guard.addresses(host, port):
+            try:
+                return super().connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as exc:
+                failed = exc
+        raise failed or httpcore2.ConnectError("no address")
+
+
+class _GuardedTransport(httpx2.HTTPTransport):
+    """HTTP over guarded connections."""
+
+    def __init__(self, context: ssl.SSLContext, guard: AddressGuard) -> None:
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore2.ConnectionPool(
+            ssl_context=context,
+            max_connections=100,
+            max_keepalive_connections=20,
+            keepalive_expiry=5.0,
+            network_backend=_GuardedNetwork(guard),
+        )
+
+
 class WebClient:
     """Sends requests to one legacy system.
 
     Args:
         max_answer_bytes: the largest body that is read.
         tls: settings for https addresses.
+        guard: says which addresses may be connected to, and is asked for every connection that is made.
         at: where the description stands, for errors.
 
     Raises:
         AdapterError: `adapter.configuration_invalid`, the TLS files cannot be used.
     """
 
-    def __init__(self, *, max_answer_bytes: int, tls: TlsSettings, at: str) -> None:
+    def __init__(self, *, max_answer_bytes: int, tls: TlsSettings, guard: AddressGuard, at: str) -> None:
         self._max_answer_bytes = max_answer_bytes
         # Answers are asked for uncompressed, so that the size limit is the size of what is parsed.
         self._client = httpx2.Client(
-            verify=_tls_context(tls, at),
+            transport=_GuardedTransport(_tls_context(tls, at), guard),
             follow_redirects=False,
             trust_env=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "heliograph-adapter"},
@@ -90,8 +132,9 @@ class WebClient:
         """Send one request and read its answer.
 
         Raises:
-            AdapterError: `adapter.system_unreachable`, `adapter.system_timeout`, or
-                `adapter.answer_unreadable` for a redirect, a compressed or an oversized body.
+            AdapterError: `adapter.address_forbidden`, `adapter.system_unreachable`,
+                `adapter.system_timeout`, or `adapter.answer_unreadable` for a redirect, a compressed or an
+                oversized body.
         """
         deadline = time.monotonic() + seconds
         headers = dict(request.headers)

@@ -11,6 +11,7 @@ from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from adapters.addresses import endpoint_of
 from adapters.bodies import read_json
 from adapters.ports import Answer, Call, DeferredError, JsonObject, JsonValue
 from adapters.probing import reach_all
@@ -52,7 +53,12 @@ class RestAdapter:
         if settings.deferred_seconds is not None and not entry.is_repeatable:
             raise AdapterError("adapter.configuration_invalid", f"{entry.at}: deferred, so asked again")
         self._url = with_port(settings.url, settings.port).rstrip("/")
-        self._client = WebClient(max_answer_bytes=settings.max_answer_bytes, tls=settings.tls, at=entry.at)
+        self._client = WebClient(
+            max_answer_bytes=settings.max_answer_bytes,
+            tls=settings.tls,
+            guard=entry.guard(endpoint_of(self._url)),
+            at=entry.at,
+        )
         self._headers = {
             "Accept": "application/json",
             **settings.headers,

@@ -36,6 +36,7 @@ class SftpAdapter:
         self._entry = entry
         self._translation = entry.translation
         self._settings = settings = entry.settings(SftpSettings)
+        self._guard = entry.guard((settings.host, settings.port))
         try:
             self._host_keys = parse_host_keys(settings.host_keys)
             passphrase = settings.passphrase.reveal() if settings.passphrase else None
@@ -51,7 +52,7 @@ class SftpAdapter:
         request_name = settings.request.name.replace("{message_id}", call.message_id)
         answer_name = settings.answer.name.replace("{message_id}", call.message_id)
         deadline = Deadline(self._entry.seconds_for(call))
-        with opened(settings, self._host_keys, self._key, deadline) as session:
+        with opened(settings, self._host_keys, self._key, deadline, self._guard) as session:
             if settings.request.sidecar:
                 digest = hashlib.sha256(content).hexdigest()
                 session.publish(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import socket
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from hub.errors import AdapterError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from adapters.addresses import AddressGuard
     from adapters.sftp.settings import SftpSettings
 
 _KEY_CLASSES = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
@@ -77,22 +77,20 @@ class Deadline:
 
 @contextmanager
 def opened(
-    settings: SftpSettings, host_keys: dict[str, set[str]], key: paramiko.PKey | None, deadline: Deadline
+    settings: SftpSettings,
+    host_keys: dict[str, set[str]],
+    key: paramiko.PKey | None,
+    deadline: Deadline,
+    guard: AddressGuard,
 ) -> Iterator[Session]:
     """Connect, check the host key, sign in, and close at the end.
 
     Raises:
-        AdapterError: `adapter.host_key_mismatch`, `adapter.system_unreachable`, `adapter.system_timeout`,
-            or `adapter.system_fault` when the sign-in is refused or a file cannot be handled.
+        AdapterError: `adapter.address_forbidden`, `adapter.host_key_mismatch`,
+            `adapter.system_unreachable`, `adapter.system_timeout`, or
+            `adapter.system_fault` when the sign-in is refused or a file cannot be handled.
     """
-    try:
-        connection = socket.create_connection((settings.host, settings.port), deadline.seconds_left)
-    except TimeoutError as exc:
-        raise AdapterError("adapter.system_timeout", "no connection in time") from exc
-    except OSError as exc:
-        raise AdapterError(
-            "adapter.system_unreachable", f"{type(exc).__name__}: {exc.strerror or exc}"
-        ) from exc
+    connection = guard.connect(settings.host, settings.port, deadline.seconds_left)
     transport = None
     try:
         transport = paramiko.Transport(connection)

@@ -15,6 +15,7 @@ from zeep.exceptions import Fault, TransportError
 from zeep.helpers import serialize_object
 from zeep.wsse.username import UsernameToken
 
+from adapters.addresses import endpoint_of
 from adapters.ports import Answer, Call, JsonObject, JsonValue
 from adapters.probing import reach_all
 from adapters.soap.results import to_json
@@ -75,10 +76,14 @@ class SoapAdapter:
         self._entry = entry
         self._translation = entry.translation
         self._settings = entry.settings(SoapSettings)
-        self._client = WebClient(
-            max_answer_bytes=self._settings.max_answer_bytes, tls=self._settings.tls, at=entry.at
-        )
         self._location = self._settings.wsdl_location(entry.surroundings.folder)
+        self._guard = entry.guard(*self._settings.endpoints(self._location))
+        self._client = WebClient(
+            max_answer_bytes=self._settings.max_answer_bytes,
+            tls=self._settings.tls,
+            guard=self._guard,
+            at=entry.at,
+        )
         self._wire = Wire(self._settings, self._location, self._client)
         self._lock = threading.Lock()
         self._operation: Any = None
@@ -135,7 +140,11 @@ class SoapAdapter:
                 plugins=[_ReplyKeeper(self._wire)],
             )
             name, address = _bound(client, settings)
-            return client.create_service(name, with_port(address, settings.port))[settings.operation]
+            address = with_port(address, settings.port)
+            if not settings.is_remote():
+                # The file came with the description; a WSDL fetched from elsewhere has no say.
+                self._guard.admit(endpoint_of(address))
+            return client.create_service(name, address)[settings.operation]
         except (ZeepError, etree.LxmlError, ValueError, KeyError, AttributeError) as exc:
             raise AdapterError("adapter.configuration_invalid", f"{self._entry.at}: the WSDL: {exc}") from exc
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from adapters.addresses import Endpoint, endpoint_of
 from adapters.entry import ConnectionSettings, OutcomeCode
 from adapters.references import (
     ReferredPath,
@@ -89,6 +90,14 @@ class SoapSettings(ConnectionSettings):
     def is_remote(self) -> bool:
         """Tell whether the WSDL comes over the network."""
         return urlsplit(self.wsdl).scheme in {"http", "https"}
+
+    def endpoints(self, location: str) -> list[Endpoint]:
+        """Return where the settings themselves lead to; `location` is the WSDL's."""
+        urls = [location] if self.is_remote() else []
+        urls += [f"{scheme}://{host}" for host in self.import_hosts for scheme in ("http", "https")]
+        if self.address is not None:
+            urls.append(with_port(self.address, self.port))
+        return [endpoint_of(url) for url in urls]
 
     def wsdl_location(self, folder: Path) -> str:
         """Return the address or the absolute path of the WSDL."""
