@@ -27,6 +27,7 @@ from adapters.inbox import Inbox
 from adapters.largedesk import LargeDesk
 from adapters.largeroutes import LargeDoor
 from adapters.proof.adapter import ProofAdapter, ProofParts
+from adapters.queue import LocalQueue
 from adapters.readiness import gateway_readiness
 from adapters.rollover import (
     LOOK_SECONDS,
@@ -128,6 +129,7 @@ class GatewayProcess:
         for file in settings.services:
             factories = {"proof": self._proof_adapter}
             self._services |= load_adapters(file, factories=factories, clock=self._clock)
+        self.queue = LocalQueue(settings.data_folder, client_for=self.client_for, clock=self._clock)
         self.desk = LargeDesk(settings.data_folder / "large")
         self.gateway = Gateway(
             subsystems=frozenset(map(SubsystemId, settings.subsystems)),
@@ -210,7 +212,7 @@ class GatewayProcess:
         )
         self._refresher.start()
         work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
-        work.append(("deferrals", self._deferrals.run))
+        work += [("deferrals", self._deferrals.run), ("queue", self.queue.run)]
         work += [("drafts", runner.run) for runner in self._drafts]
         work += [("secrecy", registration.run) for registration in self._registrations]
         if self.connections is not None:
@@ -227,6 +229,7 @@ class GatewayProcess:
             self.connections.stop()
         self._refresher.close()
         self._deferrals.stopped.set()
+        self.queue.stop()
         for runner in self._drafts:
             runner.stopped.set()
         for registration in self._registrations:
@@ -241,6 +244,7 @@ class GatewayProcess:
         for sealer in self._sealers:
             sealer.close()
         self.gateway.inbox.close()
+        self.queue.close()
         self.desk.close()
         self._status.stop()
         if self._tracing is not None:
