@@ -2,13 +2,13 @@
 """The pages people open in a browser; at present those of auditors and of whoever keeps the log.
 
 application    the pages wired into one application, mounted under /portal
-pages          how a page is answered: who asks, may it, did the form come from here
-sessions       signing in and staying so; attempts, origins and forms guard it
-templating     templates, a Jinja environment a language; the words of languages
+pages          who may open what; how a page is answered stands in `hub.pages`
+sessions       signing in and staying so
 story          one message's whole story; logproof, timeline and verifications tell its parts
 """
 
-from hub.portal.application import MOUNTED_AT, Portal, PortalParts
+from hub.portal.application import Portal, PortalParts
 from hub.portal.model import SessionLimits
+from hub.portal.pages import MOUNTED_AT
 
 __all__ = ["MOUNTED_AT", "Portal", "PortalParts", "SessionLimits"]

@@ -3,35 +3,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
-from starlette.routing import Route
 
 from hub.errors import ExchangeError, PortalError
+from hub.pages import Protected, SignInAttempts, Site, StaticFiles, Templates
 from hub.portal.alarm_pages import AlarmPages
-from hub.portal.attempts import SignInAttempts
 from hub.portal.checking import ContainerCheck
 from hub.portal.dead_letter_pages import DeadLetterPages
 from hub.portal.log_page import LogPage
 from hub.portal.logproof import LogProver
 from hub.portal.maintenance_pages import MaintenancePages
 from hub.portal.now_page import NowPage
-from hub.portal.pages import Page, Site
+from hub.portal.pages import MOUNTED_AT, SESSION_COOKIE, Call, Page
 from hub.portal.partner_pages import PartnerPages
 from hub.portal.path_pages import PathPages
-from hub.portal.protection import Protected
 from hub.portal.searching import SearchPages
 from hub.portal.sessions import Sessions
 from hub.portal.signing_in import SignIn
 from hub.portal.story import Storyteller
 from hub.portal.story_pages import StoryPages
-from hub.portal.templating import Templates
 from hub.portal.verifications import Verifications
 
 if TYPE_CHECKING:
@@ -39,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from hub.accounts import Accounts
     from hub.alarms import Alarms
@@ -52,10 +47,6 @@ if TYPE_CHECKING:
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
     from hub.trust import TrustLists, Use, UsePolicy
-
-MOUNTED_AT = "/portal"
-_STATIC = {"portal.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
-_FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +89,14 @@ class Portal:
         check = ContainerCheck(parts.trust_lists, parts.answers, parts.policies)
         self._verifications = Verifications(check.verify, parts.clock)
         sessions = Sessions(parts.engine, parts.writer, parts.clock, parts.accounts, parts.session_limits)
-        folder = resources.files("hub.portal").joinpath("static")
-        files = {name: folder.joinpath(name).read_bytes() for name in _STATIC}
+        files = StaticFiles(MOUNTED_AT)
         self._site = Site(
-            sessions=sessions,
-            templates=Templates({"static": {name: _address(name, each) for name, each in files.items()}}),
-            portal_url=parts.portal_url,
+            mounted_at=MOUNTED_AT,
+            call_type=Call,
+            find=sessions.find,
+            templates=Templates("hub.portal", {"static": files.addresses, "at": MOUNTED_AT}),
+            cookie=SESSION_COOKIE,
+            public_url=parts.portal_url,
         )
         sign_in = SignIn(accounts=parts.accounts, sessions=sessions, attempts=SignInAttempts())
         self.pages: tuple[Page, ...] = (
@@ -121,7 +114,7 @@ class Portal:
             *LogPage(health=parts.health, alarms=parts.alarms).pages(),
         )
         pages = Starlette(
-            routes=[*self._site.routes(self.pages), *(_file(name, each) for name, each in files.items())],
+            routes=[*self._site.routes(self.pages), *files.routes()],
             exception_handlers={HTTPException: self._on_no_page, Exception: self._on_failure},
         )
         # Around everything: a middleware of Starlette's would not see what answers a failure.
@@ -179,22 +172,9 @@ class Portal:
 
     def _on_no_page(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
-        return self._site.call(request, None, {}).refuse(PortalError("portal.page_unknown"), status=status)
+        return self._site.call(request, None).refuse(PortalError("portal.page_unknown"), status=status)
 
     def _on_failure(self, request: Request, error: Exception) -> Response:
         # The server logs the error itself, with its place; readers learn nothing of the hub's inside.
         del error
-        return self._site.call(request, None, {}).refuse(ExchangeError("exchange.internal"))
-
-
-def _address(name: str, content: bytes) -> str:
-    """Return the address of a file; another content has another address, so browsers may keep it."""
-    return f"{MOUNTED_AT}/static/{hashlib.sha256(content).hexdigest()[:16]}/{name}"
-
-
-def _file(name: str, content: bytes) -> Route:
-    def answer(request: Request) -> Response:
-        del request
-        return Response(content, media_type=_STATIC[name], headers=_FOR_GOOD)
-
-    return Route(_address(name, content).removeprefix(MOUNTED_AT), answer)
+        return self._site.call(request, None).refuse(ExchangeError("exchange.internal"))

@@ -10,17 +10,15 @@ import structlog
 from starlette.responses import RedirectResponse, Response
 
 from hub.accounts import Role
-from hub.errors import HubError, Language, PortalError
-from hub.portal.forms import own_path, require_form_token
-from hub.portal.languages import remember_language
-from hub.portal.origins import session_cookie
-from hub.portal.pages import HOME, SIGN_IN, Call, Page
+from hub.errors import HubError
+from hub.pages import require_form_token
+from hub.portal.pages import Call, Page
 from hub.portal.visitors import KEEPERS
 from hub.problems import status_of
 
 if TYPE_CHECKING:
     from hub.accounts import Accounts
-    from hub.portal.attempts import SignInAttempts
+    from hub.pages import SignInAttempts
     from hub.portal.sessions import Sessions
 
 _logger = structlog.get_logger(__name__)
@@ -41,19 +39,19 @@ class SignIn:
             Page(path="/sign-in", answer=self.show, roles=None),
             Page(path="/sign-in", answer=self.enter, roles=None, method="POST"),
             Page(path="/sign-out", answer=self.leave, roles=None, method="POST"),
-            Page(path="/language/{language}", answer=_choose_language, roles=None),
+            Page(path="/language/{language}", answer=Call.choose_language, roles=None),
         )
 
     def show(self, call: Call) -> Response:
         """Ask for an access token."""
-        wanted = own_path(call.request.query_params.get("next", ""), HOME)
+        wanted = call.wanted_path(call.request.query_params)
         if call.visitor is not None:
             return RedirectResponse(wanted, 303)
         return call.render("sign-in.html", next=wanted, error=None)
 
     def enter(self, call: Call) -> Response:
         """Check the token and open a session, under an id that was never used before."""
-        wanted = own_path(call.form.get("next", ""), HOME)
+        wanted = call.wanted_path(call.form)
         address = call.request.client.host if call.request.client else ""
         try:
             self.attempts.require_left(address)
@@ -70,26 +68,17 @@ class SignIn:
         visitor = self.sessions.open(token)
         _logger.info("portal.signed_in", token_id=token.id)
         response = RedirectResponse(wanted, 303)
-        response.set_cookie(
-            session_cookie(secure=call.secure),
-            visitor.secret,
-            path="/",
-            secure=call.secure,
-            httponly=True,
-            samesite="strict",
-        )
+        call.keep_session(response, visitor.secret)
         return response
 
     def leave(self, call: Call) -> Response:
         """End the session, on the server first."""
-        response = RedirectResponse(SIGN_IN, 303)
+        response = RedirectResponse(call.site.sign_in, 303)
         if call.visitor is not None:
-            require_form_token(call.form, call.visitor)
+            require_form_token(call.form, call.visitor.form_token)
             self.sessions.close(call.visitor)
             _logger.info("portal.signed_out", token_id=call.visitor.token.id)
-        response.delete_cookie(
-            session_cookie(secure=call.secure), path="/", secure=call.secure, httponly=True, samesite="strict"
-        )
+        call.drop_session(response)
         return response
 
 
@@ -98,13 +87,3 @@ def _home(call: Call) -> Response:
     roles = call.signed_in.principal.roles
     first = {Role.OPERATOR: "/portal/now", Role.AUDITOR: "/portal/messages"}
     return RedirectResponse(next((path for role, path in first.items() if role in roles), "/portal/log"), 303)
-
-
-def _choose_language(call: Call) -> Response:
-    """Remember the language, and go on where the visitor was."""
-    wanted = call.request.path_params["language"]
-    if wanted not in set(Language):
-        raise PortalError("portal.page_unknown")
-    response = RedirectResponse(own_path(call.request.query_params.get("next", ""), HOME), 303)
-    remember_language(response, Language(wanted), secure=call.secure)
-    return response

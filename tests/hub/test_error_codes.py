@@ -41,7 +41,7 @@ NO_CODES = frozenset(
         "log.stamps_coalesced",
         "log.witness_forgot",
         "portal.acted",
-        "portal.css",
+        "pages.css",
         "portal.sign_in_refused",
         "portal.signed_in",
         "portal.signed_out",

@@ -11,28 +11,36 @@ import pytest
 from jinja2 import UndefinedError
 
 from hub.errors import Language
-from hub.portal.languages import load_translations
-from hub.portal.templating import Templates, _environment
-from tests.catalogue import CATALOGUE, PORTAL, chinese, renewed, texts_of_templates
+from hub.pages import Templates, load_translations
+from hub.pages.templating import make_environment
+from tests.catalogue import SITES
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Message
 
+    from tests.catalogue import SiteTexts
+
 _FIELD = re.compile(r"%\([a-z_]+\)s")
-TEXTS = [message for message in texts_of_templates() if message.id]
+TEXTS = [(site, message) for site in SITES for message in site.wanted() if message.id]
+every_site = pytest.mark.parametrize("site", SITES, ids=[site.package for site in SITES])
 
 
 def forms(message: Message) -> list[str]:
     return [message.id] if isinstance(message.id, str) else list(message.id)
 
 
-def test_the_catalogue_has_the_texts_of_the_templates_and_no_others() -> None:
-    assert CATALOGUE.read_bytes() == renewed(), "run `python -m tests.catalogue` and translate what is new"
+@every_site
+def test_the_catalogue_has_the_texts_of_the_templates_and_no_others(site: SiteTexts) -> None:
+    assert site.file.read_bytes() == site.renewed(), (
+        "run `python -m tests.catalogue` and translate what is new"
+    )
 
 
-@pytest.mark.parametrize("message", TEXTS, ids=[forms(each)[0][:60] for each in TEXTS])
-def test_every_text_has_chinese_with_the_same_fields(message: Message) -> None:
-    known = chinese().get(forms(message)[0])
+@pytest.mark.parametrize(
+    ("site", "message"), TEXTS, ids=[f"{site.package}-{forms(each)[0][:60]}" for site, each in TEXTS]
+)
+def test_every_text_has_chinese_with_the_same_fields(site: SiteTexts, message: Message) -> None:
+    known = site.chinese().get(forms(message)[0])
     assert known is not None
     translated = [known.string] if isinstance(known.string, str) else list(known.string or ())
     assert len(translated) == 1, "Chinese has one form for all numbers"
@@ -40,8 +48,9 @@ def test_every_text_has_chinese_with_the_same_fields(message: Message) -> None:
     assert set(_FIELD.findall(translated[0])) == set(_FIELD.findall(forms(message)[-1]))
 
 
-def test_plain_words_of_templates_are_marked_for_translation() -> None:
-    for template in sorted((PORTAL / "templates").glob("*.html")):
+@every_site
+def test_plain_words_of_templates_are_marked_for_translation(site: SiteTexts) -> None:
+    for template in sorted(site.templates.glob("*.html")):
         source = template.read_text(encoding="utf-8")
         source = re.sub(r"<code>[^<]*</code>", "", source)
         bare = re.sub(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", " ", source, flags=re.DOTALL)
@@ -51,13 +60,17 @@ def test_plain_words_of_templates_are_marked_for_translation() -> None:
 
 
 def test_chinese_and_english_differ() -> None:
-    assert load_translations(Language.ZH).gettext("The log") == "日志"
-    assert load_translations(Language.EN).gettext("The log") == "The log"
+    for language, log, out in ((Language.ZH, "日志", "退出登录"), (Language.EN, "The log", "Sign out")):
+        words = load_translations(language, "hub.portal", "hub.pages")
+        assert (words.gettext("The log"), words.gettext("Sign out")) == (log, out)
 
 
 def test_an_instant_is_beijing_time_for_people_and_utc_for_programs() -> None:
     at = datetime(2026, 3, 2, 23, 5, 9, 120_000, tzinfo=UTC)
-    written = {language: str(_environment(language, {}).filters["instant"](at)) for language in Language}
+    written = {
+        language: str(make_environment(language, "hub.pages", {}).filters["instant"](at))
+        for language in Language
+    }
     assert written == {
         Language.ZH: '<time datetime="2026-03-02T23:05:09.120Z">2026年3月3日 07:05:09</time>',
         Language.EN: '<time datetime="2026-03-02T23:05:09.120Z">3 Mar 2026, 07:05:09</time>',
@@ -66,18 +79,19 @@ def test_an_instant_is_beijing_time_for_people_and_utc_for_programs() -> None:
 
 def test_a_template_that_lacks_a_value_fails_instead_of_leaving_a_gap() -> None:
     with pytest.raises(UndefinedError):
-        Templates({}).render("problem.html", Language.EN, {"path": "/"})
+        Templates("hub.portal", {}).render("problem.html", Language.EN, {"path": "/"})
 
 
 def test_every_value_is_escaped() -> None:
-    environment = _environment(Language.EN, {})
+    environment = make_environment(Language.EN, "hub.pages", {})
     assert environment.from_string("{{ x }}{{ x | printable }}").render(x="<b>\u202e\x07") == (
         "&lt;b&gt;\u202e\x07&lt;b&gt;\\u202e\\x07"
     )
 
 
-def test_no_template_switches_escaping_off() -> None:
-    for template in (PORTAL / "templates").glob("*.html"):
+@every_site
+def test_no_template_switches_escaping_off(site: SiteTexts) -> None:
+    for template in site.templates.glob("*.html"):
         source = template.read_text(encoding="utf-8")
         assert "safe" not in re.findall(r"\|\s*(\w+)", source)
         assert "autoescape" not in source

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hub.errors import PortalError
-from hub.portal.attempts import SignInAttempts
+from hub.pages import SignInAttempts
 
 
 class Watch:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hub.clock import CHINA, format_instant
 from hub.errors import Language
 from hub.findings import printable
-from hub.portal.languages import load_translations
+from hub.pages.languages import load_translations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,29 +25,33 @@ _PATTERNS = {
     Language.ZH: "y年M月d日 HH:mm:ss",
     Language.EN: "d MMM y, HH:mm:ss",
 }
+_SHARED = "hub.pages"
 _MILLISECONDS = ".SSS"
 _PERCENT = "0.#%"
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 class Templates:
-    """Renders the portal's templates.
+    """Renders a site's templates.
 
     Args:
+        package: whose folders `templates` and `translations` are the site's own; those all sites share are
+            there besides.
         values: what every template may use, by name.
     """
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._environments = {language: _environment(language, values) for language in Language}
+    def __init__(self, package: str, values: Mapping[str, Any]) -> None:
+        self._environments = {language: make_environment(language, package, values) for language in Language}
 
     def render(self, name: str, language: Language, values: Mapping[str, Any]) -> str:
         """Return a page."""
         return self._environments[language].get_template(name).render(values)
 
 
-def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
+def make_environment(language: Language, package: str, values: Mapping[str, Any]) -> Environment:
+    """Return what templates of a package are rendered with in one language."""
     environment = Environment(
-        loader=PackageLoader("hub.portal"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader(_SHARED)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -55,7 +59,7 @@ def _environment(language: Language, values: Mapping[str, Any]) -> Environment:
         auto_reload=False,
         extensions=["jinja2.ext.i18n"],
     )
-    translations = load_translations(language)
+    translations = load_translations(language, package, _SHARED)
     # The extension adds this method when it is loaded.
     install: Callable[..., None] = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(translations.gettext, translations.ngettext, newstyle=True)

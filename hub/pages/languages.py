@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The language of a page: the one chosen before, else the one the browser prefers; and its words.
 
-The templates are written in English; `translations/zh_CN.po` has the Chinese of every text in them, and is
-compiled when the portal starts. A test holds the two together.
+The templates are written in English; `translations/zh_CN.po` of their package has the Chinese of every text
+in them, and is compiled when the site starts. A test holds the two together.
 
 Source: GNU gettext (PO files); RFC 9110 section 12.5.4.
 """
@@ -37,25 +37,32 @@ def language_of(request: Request) -> Language:
     return preferred_language(request.headers.get("accept-language", ""))
 
 
-def remember_language(response: Response, language: Language, *, secure: bool) -> None:
-    """Have the browser keep the language that was chosen."""
+def remember_language(response: Response, language: Language, *, secure: bool, below: str) -> None:
+    """Have the browser keep the language that was chosen, for the addresses below one."""
     response.set_cookie(
         LANGUAGE_COOKIE,
         language.value,
         max_age=_YEAR_SECONDS,
-        path="/portal",
+        path=below,
         secure=secure,
         httponly=True,
         samesite="lax",
     )
 
 
-def load_translations(language: Language) -> gettext.NullTranslations:
-    """Return the texts of a language; English ones stand in the templates themselves."""
+def load_translations(language: Language, *packages: str) -> gettext.NullTranslations:
+    """Return the texts of a language, the first package's first; English ones stand in the templates."""
     name = _CATALOGUES.get(language)
     if name is None:
         return gettext.NullTranslations()
-    source = resources.files("hub.portal").joinpath("translations", name).read_bytes()
+    first, *others = (_compiled(package, name) for package in packages)
+    for each in others:
+        first.add_fallback(each)
+    return first
+
+
+def _compiled(package: str, name: str) -> gettext.NullTranslations:
+    source = resources.files(package).joinpath("translations", name).read_bytes()
     compiled = BytesIO()
     write_mo(compiled, read_po(BytesIO(source), locale=name.removesuffix(".po")))
     compiled.seek(0)

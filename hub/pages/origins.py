@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the portal is, as browsers see it, and whether a form came from there.
+"""Where a site is, as browsers see it, and whether a form came from there.
 
 Source: Fetch standard section 3.2 (Origin); W3C Fetch Metadata (Sec-Fetch-Site); RFC 6265bis sections 4.1.3
 (`__Host-`) and 5.5 (SameSite).
@@ -16,22 +16,20 @@ from hub.errors import PortalError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_SESSION_COOKIE = "heliograph-session"
 
-
-def is_secure(request: Request, portal_url: str | None) -> bool:
-    """Tell whether cookies may only travel encrypted: always, but for a hub looked at on its own machine."""
-    if portal_url is not None:
-        return urlsplit(portal_url).scheme == "https"
+def is_secure(request: Request, public_url: str | None) -> bool:
+    """Tell whether cookies may only travel encrypted: always, but for a site looked at on its own machine."""
+    if public_url is not None:
+        return urlsplit(public_url).scheme == "https"
     return not _is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or "")
 
 
-def session_cookie(*, secure: bool) -> str:
-    """Return the session cookie's name; with the prefix no neighbouring host can set it."""
-    return f"__Host-{_SESSION_COOKIE}" if secure else _SESSION_COOKIE
+def session_cookie(name: str, *, secure: bool) -> str:
+    """Return the session cookie's full name; with the prefix no neighbouring host can set it."""
+    return f"__Host-{name}" if secure else name
 
 
-def require_own_origin(request: Request, portal_url: str | None) -> None:
+def require_own_origin(request: Request, public_url: str | None) -> None:
     """Refuse a form that another site's page sent, or one that does not say where it comes from.
 
     Raises:
@@ -41,11 +39,11 @@ def require_own_origin(request: Request, portal_url: str | None) -> None:
     if site != "same-origin":
         raise PortalError("portal.form_untrusted", f"Sec-Fetch-Site: {site[:20]}")
     origin = urlsplit(request.headers.get("origin", ""))
-    if portal_url is not None:
-        wanted = urlsplit(portal_url)
+    if public_url is not None:
+        wanted = urlsplit(public_url)
         is_own = (origin.scheme, origin.netloc) == (wanted.scheme, wanted.netloc)
     else:
-        # What stands in front may have ended TLS, so the scheme the hub sees need not be the browser's.
+        # What stands in front may have ended TLS, so the scheme seen here need not be the browser's.
         is_own = origin.scheme in {"http", "https"} and origin.netloc == request.headers.get("host", "")
     if not is_own or not origin.netloc:
         raise PortalError("portal.form_untrusted", "the Origin is not this site")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every answer of the portal tells the browser: trust nothing but this page and its style sheet.
+"""What every answer of a site tells the browser: trust nothing but this page and its style sheet.
 
 Source: W3C Content Security Policy Level 3; OWASP Secure Headers.
 """
