@@ -60,6 +60,7 @@ def _add_commands() -> None:
         renewing,
         rollover,
         serving,
+        simulating,
         status,
         trust,
         vault,
@@ -72,6 +73,7 @@ def _add_commands() -> None:
     verifying.add_to(app)
     opening.add_to(app)
     app.command("roll-over")(rollover.roll_over)
+    app.command()(simulating.simulate)
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")
