@@ -13,6 +13,7 @@ store       reads `contracts/<name>/v<N>/` and proves each contract on its own e
 Source: contracts/README.md; JSON Schema 2020-12.
 """
 
+from hub.contracts.formats import FORMATS
 from hub.contracts.model import Contract, DataClass, Part, Pattern
 from hub.contracts.payloads import JsonObject, JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import LONGEST_VALUE, BusinessKey, KeyKind, Promotion, Side, normalise
@@ -21,6 +22,7 @@ from hub.contracts.store import load_contracts
 from hub.contracts.violations import Violation
 
 __all__ = [
+    "FORMATS",
     "LONGEST_VALUE",
     "PERMANENT",
     "BusinessKey",

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from adapters.simulators.generated.invention import Inventor, NothingFitsError, asked
 from adapters.simulators.generated.people import is_nobody
-from hub.contracts import PayloadSyntaxError, parse_json
-from hub.contracts.formats import FORMATS
+from hub.contracts import FORMATS, PayloadSyntaxError, parse_json
 from hub.errors import AdapterError, ContractError
 
 if TYPE_CHECKING:
