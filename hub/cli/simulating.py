@@ -25,10 +25,10 @@ def simulate(
         Path, typer.Option(help="The folder of contracts.", exists=True, file_okay=False)
     ] = Path("contracts"),
     folder: Annotated[
-        Path, typer.Option(help="For its adapter.yaml, its secrets and its files.", file_okay=False)
+        Path, typer.Option(help="For its description.yaml, its secrets and its files.", file_okay=False)
     ] = Path("var/stand-in"),
     service: Annotated[
-        str | None, typer.Option(help="The service its adapter.yaml is for; an invented one without it.")
+        str | None, typer.Option(help="The service its description.yaml is for; an invented one without it.")
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
@@ -59,7 +59,7 @@ def simulate(
     """Run a stand-in of the other side until it is stopped, for work on an adapter before that side is there.
 
     Its people and companies are invented. Questions about numbers of the reserved area 990000 find no record.
-    Its folder gets the adapter.yaml that maps it to the contract: register and test that, then put your own
+    Its folder gets the description.yaml that maps it to the contract: register and test that, then put your own
     system in its place.
 
     Example: heliograph simulate disability-certificate/v1 --as rest --slow 3 --share 0.2

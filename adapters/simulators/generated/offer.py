@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hub.contracts import Contract
     from hub.identifiers import ServiceId
 
-DESCRIPTION_FILE = "adapter.yaml"
+DESCRIPTION_FILE = "description.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
