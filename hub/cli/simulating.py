@@ -59,8 +59,8 @@ def simulate(
     """Run a stand-in of the other side until it is stopped, for work on an adapter before that side is there.
 
     Its people and companies are invented. Questions about numbers of the reserved area 990000 find no record.
-    Its folder gets the description.yaml that maps it to the contract: register and test that, then put your own
-    system in its place.
+    Its folder gets the description.yaml that maps it to the contract: register and test that, then put your
+    own system in its place.
 
     Example: heliograph simulate disability-certificate/v1 --as rest --slow 3 --share 0.2
     """
