@@ -13,6 +13,7 @@
         every_seconds: 10
         whole: row | file                  what becomes one message
         connection: {...}                  the kind's settings; secrets are references
+        addresses: [host:port]             what may be connected to, as for services
         request: node                      a row or a file in the contract's words (adapters.nodes)
         response: node                     the answer in the system's words, where it is written back
         code_lists: {name: {legacy code: contract value}}
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
+from adapters.addresses import AddressGuard, AllowedText
 from adapters.entry import ConnectionSettings, settings_of
 from adapters.mapping import ObjectMapping
 from adapters.nodes import ObjectNode
@@ -53,12 +55,14 @@ from hub.identifiers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
     from typing import TypeVar
 
+    from adapters.addresses import AllowedAddress, Endpoint
     from adapters.hubclient import HubClient, Question
     from adapters.ports import JsonObject, JsonValue
+    from adapters.queue import Queued
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.identifiers import MessageId
@@ -76,34 +80,10 @@ class Whole(StrEnum):
     FILE = "file"
 
 
-class QueuedState(StrEnum):
-    """How far a message of the gateway's own has come."""
-
-    WAITING = "waiting"
-    SENT = "sent"
-    PROCESSED = "processed"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Queued:
-    """What has become of a message.
-
-    Attributes:
-        code: why it was refused.
-        answer: `response.json`, where the contract has one.
-    """
-
-    state: QueuedState
-    code: str | None = None
-    detail: str = ""
-    answer: Mapping[str, Any] | None = None
-
-
 class Outgoing(Protocol):
     """Where an intake puts what it has to say."""
 
-    def put(self, key: str, question: Question, *, origin: str) -> MessageId:
+    def put(self, key: str, question: Question, *, origin: str, sender: SubsystemId) -> MessageId:
         """Take a message, durably; the same key is the same message and is taken once.
 
         Raises:
@@ -113,6 +93,10 @@ class Outgoing(Protocol):
 
     def state_of(self, key: str) -> Queued | None:
         """Return what has become of a message; None where none was put under this key."""
+        ...
+
+    def acknowledge(self, key: str) -> None:
+        """Take note of what has become of a message: its answer is not kept any longer."""
         ...
 
 
@@ -175,6 +159,11 @@ class IntakeEntry:
     response: ObjectMapping | None
     surroundings: Surroundings
     clock: Clock
+    addresses: tuple[AllowedAddress, ...] = ()
+
+    def guard(self, *own: Endpoint) -> AddressGuard:
+        """Return what judges this intake's connections, as `adapters.entry.ServiceEntry.guard` does."""
+        return AddressGuard(self.addresses, own=own)
 
     def settings(self, model: type[_Settings]) -> _Settings:
         """Check the connection settings.
@@ -269,6 +258,7 @@ class DescribedIntake(_Described):
     every_seconds: Annotated[float, Field(ge=0.05, le=86_400)] = 10.0
     whole: Annotated[Whole, Field(strict=False)] = Whole.ROW
     connection: dict[str, Any] = {}
+    addresses: tuple[AllowedText, ...] = Field(default=(), strict=False)
     request: ObjectNode | None = None
     response: ObjectNode | None = None
     code_lists: dict[str, dict[StrictStr, StrictStr | StrictInt | StrictBool | None]] = {}
@@ -327,7 +317,54 @@ def _entry(described: DescribedIntake, at: str, surroundings: Surroundings, cloc
         response=response,
         surroundings=surroundings,
         clock=clock,
+        addresses=described.addresses,
     )
+
+
+def build_intakes(
+    configured: Iterable[ConfiguredIntake],
+    *,
+    outgoing: Outgoing,
+    client_for: Callable[[SubsystemId], HubClient],
+    subsystems: Collection[SubsystemId],
+    folder: Path,
+) -> tuple[IntakeRunner, ...]:
+    """Build a gateway's intakes, each with what looks into it.
+
+    Args:
+        configured: of all its files.
+        outgoing: takes their messages.
+        client_for: returns who signs for a subsystem.
+        subsystems: those this gateway speaks for.
+        folder: where each intake gets a folder of its own.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`.
+    """
+    runners: dict[str, IntakeRunner] = {}
+    try:
+        for each in configured:
+            entry = each.entry
+            if entry.id in runners:
+                raise AdapterError("adapter.configuration_invalid", f"{entry.at}.id: is described twice")
+            if entry.subsystem not in subsystems:
+                raise AdapterError(
+                    "adapter.configuration_invalid", f"{entry.at}.subsystem: is not this gateway's"
+                )
+            client = client_for(entry.subsystem)
+            if entry.contract not in client.contracts:
+                raise AdapterError("adapter.configuration_invalid", f"{entry.at}.contract: is not known here")
+            parts = IntakeParts(
+                outgoing=outgoing, client=client, contracts=client.contracts, folder=folder / entry.id
+            )
+            runners[entry.id] = IntakeRunner(
+                id=entry.id, intake=each.build(entry, parts), every_seconds=entry.every_seconds
+            )
+    except AdapterError:
+        for runner in runners.values():
+            runner.intake.close()
+        raise
+    return tuple(runners.values())
 
 
 @dataclass(frozen=True, kw_only=True)

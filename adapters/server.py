@@ -18,12 +18,13 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.configuration import load_adapters
+from adapters.configuration import load_adapters, load_intakes
 from adapters.deferrals import DeferralRunner
 from adapters.drafts import DraftRunner
 from adapters.gateway import Gateway
 from adapters.hubclient import RECEIPT_HEADER, HubClient
 from adapters.inbox import Inbox
+from adapters.intakes import build_intakes
 from adapters.largedesk import LargeDesk
 from adapters.largeroutes import LargeDoor
 from adapters.proof.adapter import ProofAdapter, ProofParts
@@ -130,6 +131,13 @@ class GatewayProcess:
             factories = {"proof": self._proof_adapter}
             self._services |= load_adapters(file, factories=factories, clock=self._clock)
         self.queue = LocalQueue(settings.data_folder, client_for=self.client_for, clock=self._clock)
+        self.intakes = build_intakes(
+            [each for file in settings.services for each in load_intakes(file, clock=self._clock)],
+            outgoing=self.queue,
+            client_for=self.client_for,
+            subsystems=frozenset(map(SubsystemId, settings.subsystems)),
+            folder=settings.data_folder / "intakes",
+        )
         self.desk = LargeDesk(settings.data_folder / "large")
         self.gateway = Gateway(
             subsystems=frozenset(map(SubsystemId, settings.subsystems)),
@@ -213,6 +221,7 @@ class GatewayProcess:
         self._refresher.start()
         work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
         work += [("deferrals", self._deferrals.run), ("queue", self.queue.run)]
+        work += [(f"intake-{runner.id}", runner.run) for runner in self.intakes]
         work += [("drafts", runner.run) for runner in self._drafts]
         work += [("secrecy", registration.run) for registration in self._registrations]
         if self.connections is not None:
@@ -230,6 +239,8 @@ class GatewayProcess:
         self._refresher.close()
         self._deferrals.stopped.set()
         self.queue.stop()
+        for intake in self.intakes:
+            intake.stopped.set()
         for runner in self._drafts:
             runner.stopped.set()
         for registration in self._registrations:
@@ -244,6 +255,8 @@ class GatewayProcess:
         for sealer in self._sealers:
             sealer.close()
         self.gateway.inbox.close()
+        for intake in self.intakes:
+            intake.intake.close()
         self.queue.close()
         self.desk.close()
         self._status.stop()

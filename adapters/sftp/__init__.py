@@ -3,7 +3,9 @@
 
 adapter    drops the request, waits for the answer, maps it, archives it
 settings   what the description says about server, folders and file formats
-session    one SFTP session: pinned host key, atomic publishing, reading only finished files
+connecting    pinned host keys, sign-in
+session    one SFTP session: atomic publishing, reading only finished files, going on after a cut
+protocol   the protocol itself, with many requests under way
 """
 
 from adapters.sftp.adapter import SftpAdapter

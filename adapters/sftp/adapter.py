@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from adapters.bodies import read_csv, read_json, write_csv
 from adapters.ports import Answer, Call, JsonObject, JsonValue
 from adapters.probing import reach
-from adapters.sftp.session import Deadline, Session, opened, parse_host_keys, read_private_key
+from adapters.sftp.connecting import Deadline, Login
+from adapters.sftp.session import Session, Waiting, opened
 from adapters.sftp.settings import FileFormat, FileSettings, SftpSettings
 from hub.errors import AdapterError
 
@@ -36,14 +37,8 @@ class SftpAdapter:
         self._entry = entry
         self._translation = entry.translation
         self._settings = settings = entry.settings(SftpSettings)
-        self._guard = entry.guard((settings.host, settings.port))
-        try:
-            self._host_keys = parse_host_keys(settings.host_keys)
-            passphrase = settings.passphrase.reveal() if settings.passphrase else None
-            private = settings.private_key
-            self._key = read_private_key(private.reveal(), passphrase) if private else None
-        except ValueError as exc:
-            raise AdapterError("adapter.configuration_invalid", f"{entry.at}.connection: {exc}") from exc
+        self._login = Login.of(settings, entry.guard((settings.host, settings.port)), at=entry.at)
+        self._waiting = Waiting(settings.poll_seconds, settings.settle_seconds, settings.max_answer_bytes)
 
     def answer(self, request: JsonObject, call: Call) -> Answer:
         """Drop the request file and wait for the answer file; see `adapters.ports.Adapter`."""
@@ -52,7 +47,7 @@ class SftpAdapter:
         request_name = settings.request.name.replace("{message_id}", call.message_id)
         answer_name = settings.answer.name.replace("{message_id}", call.message_id)
         deadline = Deadline(self._entry.seconds_for(call))
-        with opened(settings, self._host_keys, self._key, deadline, self._guard) as session:
+        with opened(self._login, deadline) as session:
             if settings.request.sidecar:
                 digest = hashlib.sha256(content).hexdigest()
                 session.publish(
@@ -77,7 +72,7 @@ class SftpAdapter:
 
     def _fetch(self, session: Session, name: str) -> tuple[bytes, str]:
         try:
-            return session.wait_for(self._settings.outbox, name)
+            return session.wait_for(self._settings.outbox, name, self._waiting)
         except AdapterError as exc:
             if exc.code == "adapter.file_damaged":
                 # A file written again has to be seen, and this one kept for whoever looks into it.

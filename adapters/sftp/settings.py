@@ -56,18 +56,22 @@ class FileSettings(ConnectionSettings):
     sidecar: bool = True
 
 
-class SftpSettings(ConnectionSettings):
-    """An SFTP connection.
+def _folder(path: str) -> str:
+    return path.rstrip("/") or "/"
+
+
+Folder = Annotated[str, Field(min_length=1), AfterValidator(_folder)]
+"""A folder at the server."""
+
+
+class ServerSettings(ConnectionSettings):
+    """An SFTP server and who signs in there.
 
     Attributes:
         host_keys: the server's public keys as `ssh-ed25519 AAAA…`; any other key is refused.
         private_key: OpenSSH or PEM text; with `passphrase` where it is encrypted.
-        inbox: where requests go.
-        outbox: where answers appear.
-        archive: where processed answers go; files are never deleted.
-        poll_seconds: how often the outbox is looked into.
-        settle_seconds: how long a file that does not match its digest has to stay unchanged before it is
-            called damaged and not merely unfinished.
+        staging: where files are written before they get their names, on the same disk as where they go; by
+            default that folder itself, under a name that starts with a dot.
     """
 
     host: ReferredText
@@ -77,9 +81,30 @@ class SftpSettings(ConnectionSettings):
     password: SecretReference | None = None
     private_key: SecretReference | None = None
     passphrase: SecretReference | None = None
-    inbox: str
-    outbox: str
-    archive: str
+    staging: Folder | None = None
+
+    @model_validator(mode="after")
+    def _check_sign_in(self) -> Self:
+        if (self.password is None) == (self.private_key is None):
+            raise ValueError("sign in with either a password or a private_key")
+        return self
+
+
+class SftpSettings(ServerSettings):
+    """Request files and their answer files.
+
+    Attributes:
+        inbox: where requests go.
+        outbox: where answers appear.
+        archive: where processed answers go; files are never deleted.
+        poll_seconds: how often the outbox is looked into.
+        settle_seconds: how long a file that does not match its digest has to stay unchanged before it is
+            called damaged and not merely unfinished.
+    """
+
+    inbox: Folder
+    outbox: Folder
+    archive: Folder
     request: FileSettings
     answer: FileSettings
     poll_seconds: Annotated[float, Field(ge=0.02, le=60)] = 0.2
@@ -88,8 +113,6 @@ class SftpSettings(ConnectionSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.password is None) == (self.private_key is None):
-            raise ValueError("sign in with either a password or a private_key")
-        if len({self.inbox.rstrip("/"), self.outbox.rstrip("/"), self.archive.rstrip("/")}) != 3:
+        if len({self.inbox, self.outbox, self.archive}) != 3:
             raise ValueError("inbox, outbox and archive are three folders")
         return self

@@ -155,9 +155,11 @@ def test_a_server_that_is_away_is_unreachable(stand_ins: RunningStandIns, tmp_pa
         assert refusal(configured).code == "adapter.system_unreachable"
 
 
-def test_a_folder_that_is_not_there_is_a_fault_of_the_system(stand_ins: RunningStandIns) -> None:
+def test_a_folder_that_is_not_there_is_named(stand_ins: RunningStandIns) -> None:
     with stand_ins.adapter(DEMO, connection__inbox="/nowhere") as configured:
-        assert refusal(configured).code == "adapter.system_fault"
+        error = refusal(configured)
+
+    assert (error.code, error.detail) == ("adapter.folder_missing", "/nowhere is not there")
 
 
 @pytest.mark.parametrize(
