@@ -55,7 +55,7 @@ from hub.identifiers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from pathlib import Path
     from typing import TypeVar
 
@@ -341,30 +341,34 @@ def build_intakes(
     Raises:
         AdapterError: `adapter.configuration_invalid`.
     """
-    runners: dict[str, IntakeRunner] = {}
+    intakes = tuple(configured)
+    _check_together([each.entry for each in intakes], subsystems)
+    runners: list[IntakeRunner] = []
     try:
-        for each in configured:
-            entry = each.entry
-            if entry.id in runners:
-                raise AdapterError("adapter.configuration_invalid", f"{entry.at}.id: is described twice")
-            if entry.subsystem not in subsystems:
-                raise AdapterError(
-                    "adapter.configuration_invalid", f"{entry.at}.subsystem: is not this gateway's"
-                )
-            client = client_for(entry.subsystem)
-            if entry.contract not in client.contracts:
-                raise AdapterError("adapter.configuration_invalid", f"{entry.at}.contract: is not known here")
+        for each in intakes:
+            entry, client = each.entry, client_for(each.entry.subsystem)
             parts = IntakeParts(
                 outgoing=outgoing, client=client, contracts=client.contracts, folder=folder / entry.id
             )
-            runners[entry.id] = IntakeRunner(
-                id=entry.id, intake=each.build(entry, parts), every_seconds=entry.every_seconds
-            )
+            intake = each.build(entry, parts)
+            runners.append(IntakeRunner(id=entry.id, intake=intake, every_seconds=entry.every_seconds))
     except AdapterError:
-        for runner in runners.values():
+        for runner in runners:
             runner.intake.close()
         raise
-    return tuple(runners.values())
+    return tuple(runners)
+
+
+def _check_together(entries: Sequence[IntakeEntry], subsystems: Collection[SubsystemId]) -> None:
+    known: set[str] = set()
+    for entry in entries:
+        if entry.id in known:
+            raise AdapterError("adapter.configuration_invalid", f"{entry.at}.id: is described twice")
+        if entry.subsystem not in subsystems:
+            raise AdapterError(
+                "adapter.configuration_invalid", f"{entry.at}.subsystem: is not this gateway's"
+            )
+        known.add(entry.id)
 
 
 @dataclass(frozen=True, kw_only=True)
