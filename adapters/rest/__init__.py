@@ -5,6 +5,7 @@ adapter    asks once, or once for each element, and turns the answer into the co
 settings   what the description says about the connection
 """
 
+from adapters.openapi import read_openapi
 from adapters.rest.adapter import RestAdapter
 
-__all__ = ["RestAdapter"]
+__all__ = ["RestAdapter", "read_openapi"]

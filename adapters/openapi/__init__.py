@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interface descriptions of REST services: OpenAPI 3.0, 3.1 and Swagger 2.
+
+reading      a file as a source: operations ready for adapters, defects as findings
+text         bytes to plain values with their lines
+documents    places in a file, and what they refer to
+endpoints    what is offered, whatever the dialect
+shapes       schemas as shapes for people
+connections  where the system stands and how to sign in
+structure    where a file departs from its standard
+"""
+
+from adapters.openapi.reading import Description, read_description, read_openapi
+
+__all__ = ["Description", "read_description", "read_openapi"]
