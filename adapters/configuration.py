@@ -6,7 +6,7 @@ One YAML file a department:
     services:
       - service: <USCC>/<subsystem>/<service>
         contract: <name>/v<N>
-        kind: soap | rest | sftp | a kind the caller brings
+        kind: soap | rest | sftp | table | a kind the caller brings
         timeout_seconds: 20
         connection: {...}      the protocol's settings; secrets are references (env:NAME, file:PATH)
         addresses: [host:port] what may be connected to, where that is not just the connection's own address
@@ -333,7 +333,13 @@ def _sftp(entry: ServiceEntry) -> Adapter:
     return SftpAdapter(entry)
 
 
-_BUILT_IN: Mapping[str, AdapterFactory] = {"soap": _soap, "rest": _rest, "sftp": _sftp}
+def _table(entry: ServiceEntry) -> Adapter:
+    from adapters.tables import TableAdapter  # noqa: PLC0415 - SQLAlchemy only where tables are exchanged
+
+    return TableAdapter(entry)
+
+
+_BUILT_IN: Mapping[str, AdapterFactory] = {"soap": _soap, "rest": _rest, "sftp": _sftp, "table": _table}
 
 __all__ = [
     "AdapterFactory",

@@ -118,7 +118,7 @@ class WebClient:
         self._max_answer_bytes = max_answer_bytes
         # Answers are asked for uncompressed, so that the size limit is the size of what is parsed.
         self._client = httpx2.Client(
-            transport=_GuardedTransport(_tls_context(tls, at), guard),
+            transport=_GuardedTransport(tls_context(tls, at), guard),
             follow_redirects=False,
             trust_env=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "heliograph-adapter"},
@@ -180,7 +180,12 @@ def _refuse_unexpected(response: httpx2.Response) -> None:
         raise AdapterError("adapter.answer_unreadable", "a compressed body was not asked for")
 
 
-def _tls_context(tls: TlsSettings, at: str) -> ssl.SSLContext:
+def tls_context(tls: TlsSettings, at: str) -> ssl.SSLContext:
+    """Return what holds a server's certificate to its name, and shows this client's where there is one.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, the files cannot be used.
+    """
     try:
         context = ssl.create_default_context(cafile=tls.authorities)
         if tls.certificate is not None:
