@@ -3,7 +3,7 @@
 
 closed ──failures in a row──▶ open ──time is over──▶ half open ──an answer──▶ closed
                                ▲                          │
-                               └────────a failure─────────┘
+                               └─a failure: twice as long─┘
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hub.registry import DeliveryPolicy
+
+
+_FIRST_SHARE = 1 / 16
+"""Of the longest time open: most outages are a restart, and what waits should not wait for more than that."""
 
 
 class BreakerState(StrEnum):
@@ -36,13 +40,14 @@ class Breaker:
         self._policy = policy
         self._failures = 0
         self._opened_at: datetime | None = None
+        self._open_seconds = 0.0
         self._trials = 0
 
     def state(self, now: datetime) -> BreakerState:
         """Return how it stands."""
         if self._opened_at is None:
             return BreakerState.CLOSED
-        is_over = now >= self._opened_at + timedelta(seconds=self._policy.breaker_seconds)
+        is_over = now >= self._opened_at + timedelta(seconds=self._open_seconds)
         return BreakerState.HALF_OPEN if is_over else BreakerState.OPEN
 
     def allows(self, now: datetime) -> bool:
@@ -73,6 +78,8 @@ class Breaker:
         self._trials = 0 if is_trial else self._trials
         # What was under way when it opened says nothing new, and must not keep it open longer.
         if is_trial or (self._opened_at is None and self._failures >= self._policy.breaker_failures):
+            longest = self._policy.breaker_seconds
+            self._open_seconds = min(2 * self._open_seconds, longest) if is_trial else longest * _FIRST_SHARE
             self._opened_at = now
 
     def gave_up(self) -> None:
