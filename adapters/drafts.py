@@ -14,7 +14,7 @@ import httpx2
 import structlog
 
 from adapters.hubclient import Question
-from hub.envelope import Purpose
+from hub.envelope import LargeEnvelope, Purpose, read_container
 from hub.errors import ExchangeError, HubError
 from hub.findings import logged
 from hub.identifiers import ContractId, MessageId, ServiceId
@@ -98,8 +98,14 @@ class DraftRunner:
             ("receipt", answer.receipt),
         ):
             partial = folder / f".{name}.asice.part"
-            partial.write_bytes(envelope.raw)
+            with partial.open("wb") as file:
+                if isinstance(envelope, LargeEnvelope):
+                    file.writelines(read_container(envelope, answer.files))
+                else:
+                    file.write(envelope.raw)
             partial.rename(folder / f"{name}.asice")
+        for payload in answer.files.values():
+            payload.unlink()
 
     def _post(self, path: str, body: dict[str, str] | None = None) -> httpx2.Response:
         response = self.client.http.post(

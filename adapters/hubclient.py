@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asking another department through the hub: sign, send, and believe the answer only when it holds.
 
-Source: docs/protocols/exchange.md sections 2 and 5.
+Source: docs/protocols/exchange.md sections 2, 5 and 13.3.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import httpx2
 import rfc8785
 
+from adapters.largereceiver import LargeReceiver, Place
 from adapters.peers import require_signed_by
 from hub.envelope import (
+    ANNOUNCEMENT_MEDIA_TYPE,
     CONTAINER_MEDIA_TYPE,
     Header,
     Kind,
@@ -25,6 +27,7 @@ from hub.envelope import (
     Payload,
     ReceiptStatus,
     encrypt_payloads,
+    open_announcement,
     open_envelope,
     read_fault,
     read_receipt,
@@ -40,16 +43,18 @@ from hub.telemetry import about_message, inject, message_span
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
     from typing import Any
 
     from adapters.secrecy import Secrecy
     from hub.clock import Clock
     from hub.contracts import Contract
-    from hub.envelope import Envelope, Fault, Party, Purpose, Receipt
+    from hub.envelope import Envelope, Fault, LargeEnvelope, Party, Purpose, Receipt
     from hub.identifiers import MemberId, MessageId
     from hub.trust import Validator
 
 RECEIPT_HEADER = "Heliograph-Receipt"
+TICKET_HEADER = "Heliograph-Ticket"
 _REQUEST_LIFETIME = timedelta(minutes=10)
 _OUTCOME = ContractId("message-outcome/v1")
 
@@ -83,6 +88,8 @@ class VerifiedAnswer:
         receipt: the hub's final receipt.
         answered_at: when the answering department signed, UTC.
         payloads: the answer's, by the names its contract has; decrypted where they travelled encrypted.
+        files: those too large for memory, by the same names; from now on the asker's own. `response.raw` is
+            then the container's announcement.
     """
 
     request: Envelope
@@ -91,6 +98,7 @@ class VerifiedAnswer:
     data: Mapping[str, Any]
     answered_at: datetime
     payloads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,11 +139,16 @@ class MessageOutcome:
 class _Reply:
     content: bytes
     receipt: str
+    announced: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubClient:
-    """Sends requests for one subsystem."""
+    """Sends requests for one subsystem.
+
+    Attributes:
+        large_answers: the folder that takes answers too large for memory; None refuses them.
+    """
 
     url: str
     hub_member: MemberId
@@ -145,6 +158,7 @@ class HubClient:
     clock: Clock
     http: httpx2.Client
     secrecy: Secrecy | None = None
+    large_answers: Path | None = None
 
     @property
     def hub_subsystem(self) -> SubsystemId:
@@ -208,6 +222,9 @@ class HubClient:
 
     def _submit(self, request: Envelope, timeout_seconds: float) -> VerifiedAnswer:
         reply = self._post(request, timeout_seconds)
+        if reply.announced is not None:
+            announced = self._open_announced(reply.content)
+            return self._fetched(announced, reply.announced, request, reply.receipt)
         answer = self._open(reply.content)
         if answer.header.kind is Kind.FAULT:
             self._require_faulter(answer, request)
@@ -226,6 +243,23 @@ class HubClient:
         data, payloads = self._read_answer(answer, request)
         receipt = self._receipt(receipt_base64, request, answer)
         return VerifiedAnswer(request, answer, receipt, data, answer.header.sent_at, payloads)
+
+    def _fetched(
+        self, announced: LargeEnvelope, place: Place, request: Envelope, receipt_base64: str
+    ) -> VerifiedAnswer:
+        """Verify all that an announcement shows, and only then fetch what it announces."""
+        if self.large_answers is None:
+            raise ExchangeError("exchange.answer_unreadable", "no folder is set for large answers")
+        self._require_signer(announced, member_of(announced.header.sender))
+        verified = self._verified(announced, request, receipt_base64)
+        receiver = LargeReceiver(url=self.url, http=self.http, folder=self.large_answers)
+        return replace(verified, files=receiver.fetch(announced, place))
+
+    def _open_announced(self, raw: bytes) -> LargeEnvelope:
+        try:
+            return open_announcement(raw)
+        except EnvelopeError as error:
+            raise ExchangeError("exchange.answer_unreadable", str(error)) from error
 
     def send(self, question: Question) -> Sent:
         """Send a request, or a one-way message, without waiting for what comes of it.
@@ -280,17 +314,30 @@ class HubClient:
         envelope = self._open(said.payloads["receipt.asice"])
         receipt = self._read_receipt_about(envelope, message)
         answer = None
-        if receipt.status is ReceiptStatus.PROCESSED and "answer.asice" in said.payloads:
-            response = self._open(said.payloads["answer.asice"])
-            self._require_signer(response, member_of(response.header.sender))
-            if response.header.kind is Kind.RESPONSE:
-                encoded = base64.b64encode(envelope.raw).decode("ascii")
-                answer = self._verified(response, message, encoded)
-            else:
-                is_event = message.header.kind is Kind.EVENT
-                answerer = response.header.sender if is_event else None
-                require_department_receipt(response, message, answerer=answerer)
+        if receipt.status is ReceiptStatus.PROCESSED:
+            answer = self._handed_over(said, message, envelope)
         return MessageOutcome(state, code, receipt.expected_by, envelope, answer)
+
+    def _handed_over(
+        self, said: VerifiedAnswer, message: Envelope, receipt: Envelope
+    ) -> VerifiedAnswer | None:
+        """Verify the answer that an outcome brings or says the place of; None for what has none."""
+        encoded = base64.b64encode(receipt.raw).decode("ascii")
+        place = Place(str(said.data.get("answer_at", "")), str(said.data.get("answer_ticket", "")))
+        if "answer.announcement" in said.payloads:
+            announced = self._open_announced(said.payloads["answer.announcement"])
+            return self._fetched(announced, place, message, encoded)
+        if "answer.asice" not in said.payloads and not place.location:
+            return None
+        raw = said.payloads.get("answer.asice") or self._fetch(place)
+        response = self._open(raw)
+        self._require_signer(response, member_of(response.header.sender))
+        if response.header.kind is Kind.RESPONSE:
+            return self._verified(response, message, encoded)
+        is_event = message.header.kind is Kind.EVENT
+        answerer = response.header.sender if is_event else None
+        require_department_receipt(response, message, answerer=answerer)
+        return None
 
     def push(self, answer: bytes, *, timeout_seconds: float = 60.0) -> str | None:
         """Hand the hub an answer that it was promised; return the code when the hub does not want it.
@@ -340,13 +387,31 @@ class HubClient:
                 headers=headers,
                 timeout=httpx2.Timeout(timeout_seconds, connect=5.0),
             ) as response:
+                media_type = response.headers.get("content-type")
+                if media_type not in {CONTAINER_MEDIA_TYPE, ANNOUNCEMENT_MEDIA_TYPE}:
+                    raise ExchangeError(
+                        "exchange.undeliverable", f"the hub answered HTTP {response.status_code}"
+                    )
+                return _Reply(
+                    _read_limited(response),
+                    response.headers.get(RECEIPT_HEADER, ""),
+                    _place(response) if media_type == ANNOUNCEMENT_MEDIA_TYPE else None,
+                )
+        except httpx2.TimeoutException as error:
+            raise ExchangeError("exchange.delivery_timeout", "the hub did not answer in time") from error
+        except httpx2.HTTPError as error:
+            raise ExchangeError("exchange.undeliverable", f"the hub: {_reason(error)}") from error
+
+    def _fetch(self, place: Place) -> bytes:
+        """Fetch a container that fits into memory, but not into another one."""
+        headers = {"Authorization": f"Bearer {place.ticket}"}
+        try:
+            with self.http.stream("GET", f"{self.url}{place.location}", headers=headers) as response:
                 if response.headers.get("content-type") != CONTAINER_MEDIA_TYPE:
                     raise ExchangeError(
                         "exchange.undeliverable", f"the hub answered HTTP {response.status_code}"
                     )
-                return _Reply(_read_limited(response), response.headers.get(RECEIPT_HEADER, ""))
-        except httpx2.TimeoutException as error:
-            raise ExchangeError("exchange.delivery_timeout", "the hub did not answer in time") from error
+                return _read_limited(response)
         except httpx2.HTTPError as error:
             raise ExchangeError("exchange.undeliverable", f"the hub: {_reason(error)}") from error
 
@@ -392,7 +457,8 @@ class HubClient:
         else:
             payloads = answer.payloads
             media_types = {entry.name: entry.media_type for entry in answer.header.payload}
-            parts = contract.check_response(payloads, media_types)
+            sizes = answer.absent_sizes
+            parts = contract.check_response(payloads, media_types, sizes)
         data = parts["response.json"]
         if not isinstance(data, dict):
             raise ExchangeError("exchange.answer_unreadable", "response.json is not an object")
@@ -433,6 +499,10 @@ class HubClient:
         if contract_id not in self.contracts:
             raise ExchangeError("exchange.contract_mismatch", f"{contract_id} is not known here")
         return self.contracts[contract_id]
+
+
+def _place(response: httpx2.Response) -> Place:
+    return Place(response.headers.get("Location", ""), response.headers.get(TICKET_HEADER, ""))
 
 
 def _read_limited(response: httpx2.Response) -> bytes:

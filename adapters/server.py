@@ -195,6 +195,7 @@ class GatewayProcess:
             clock=self._clock,
             http=self._http,
             secrecy=self.secrecy,
+            large_answers=self._settings.data_folder / "large" / "answers",
         )
 
     def validate_next(self) -> ValidatedPath | None:

@@ -55,6 +55,7 @@ from hub.exchange import (
     Reindexer,
     RevocationAnswers,
     SearchKeys,
+    Tickets,
     WithdrawalService,
     dead_letter_routes,
     delivery_routes,
@@ -769,7 +770,7 @@ def _own_services(
     services: tuple[OwnService, ...] = (
         RegistrationService(desk, hub, clock),
         WithdrawalService(desk, hub),
-        OutcomeService(archive, hub),
+        OutcomeService(archive, hub, Tickets(archive.vault, clock)),
     )
     return {each.service.id: each for each in services}
 

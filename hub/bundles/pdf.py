@@ -8,7 +8,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from hub.bundles.page import Commands, Facts, Paragraph, Table, Words
-from hub.documents import typeset
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +21,8 @@ def write_pdf(page: Page, made_at: datetime) -> bytes:
     Raises:
         DocumentError: `document.font_missing`, `document.typesetting_failed`.
     """
+    from hub.documents import typeset  # noqa: PLC0415 - its libraries are large, and few processes read documents
+
     template = resources.files("hub.bundles").joinpath("summary.typ").read_bytes()
     shown = {
         "title": _words(page.title),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
@@ -53,6 +52,8 @@ def _in_tables(connection: Connection) -> Iterator[str]:
         table = name if kind == "table" else parents.get("table_name")
         # Other tables than the hub's are nobody's business here.
         return table in metadata.tables if kind != "schema" else name is None
+
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415 - large, and no process that serves compares
 
     options = {"include_name": is_ours, "version_table": version_table.name}
     for difference in compare_metadata(MigrationContext.configure(connection, opts=options), metadata):

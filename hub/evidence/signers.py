@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from hub.documents import seal_signer
 from hub.envelope import open_envelope, verify_signature
 from hub.errors import EnvelopeError, TrustError
 from hub.trust import HeldRevocation, Use
@@ -59,6 +58,8 @@ def read_signers(content: bytes) -> tuple[Signer, ...]:
         DocumentError: the PDF bears no seal that can be read.
     """
     if content.startswith(_PDF_MAGIC):
+        from hub.documents import seal_signer  # noqa: PLC0415 - its libraries are large, and few processes read documents
+
         seal = seal_signer(content)
         answers = HeldRevocation(seal.answers.ocsp_responses, seal.answers.crls)
         return (Signer("", seal.chain, Use.SEAL, seal.at, answers),)

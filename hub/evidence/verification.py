@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hub.documents import verify_document
 from hub.trust import USE_POLICIES, VerificationReport
 from hub.verifier import verify_any
 
@@ -26,6 +25,8 @@ def verify_file(
     policies: Mapping[Use, UsePolicy] = USE_POLICIES,
 ) -> VerificationReport:
     """Verify a container or a signed PDF offline; see `hub.verifier.verify_any`."""
+    from hub.documents import verify_document  # noqa: PLC0415 - its libraries are large, and few processes read documents
+
     return verify_any(
         file, trust_lists, revocation, at=at, policies=policies, verify_document=verify_document
     )

@@ -61,6 +61,11 @@ class Tickets:
             raise _refused()
 
 
+def download_place(sha256: str) -> str:
+    """Return where a container is fetched with a ticket, a path at the hub."""
+    return f"/api/v1/downloads/{sha256}"
+
+
 def answer_outcome(outcome: Outcome, tickets: Tickets | None = None) -> Response:
     """Write what a sender gets back; a large answer is announced, with the place and a ticket to fetch it."""
     headers = {}
@@ -73,7 +78,7 @@ def answer_outcome(outcome: Outcome, tickets: Tickets | None = None) -> Response
         if tickets is None:
             raise ExchangeError("exchange.internal", "a large answer without a place to fetch it")
         media_type = ANNOUNCEMENT_MEDIA_TYPE
-        headers["Location"] = f"/api/v1/downloads/{outcome.large_sha256}"
+        headers["Location"] = download_place(outcome.large_sha256)
         headers[TICKET_HEADER] = tickets.issue(outcome.large_sha256)
     status = 200 if outcome.code is None else _status_of_code(outcome.code)
     status = 202 if outcome.is_queued else status

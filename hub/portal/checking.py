@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hub.documents import verify_document
 from hub.envelope import open_envelope, verify_signature
 from hub.errors import HubError
 from hub.portal.verifications import Verified
@@ -42,6 +41,8 @@ class ContainerCheck:
 
     def verify(self, container: bytes, at: datetime) -> Verified:
         """Verify a container and the sealed documents in it, as of an instant (UTC)."""
+        from hub.documents import verify_document  # noqa: PLC0415 - its libraries are large, and few processes read documents
+
         try:
             envelope = open_envelope(container)
         except HubError:

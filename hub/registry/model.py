@@ -103,8 +103,8 @@ class DeliveryPolicy:
         concurrency: deliveries under way at the same time, of all workers together.
         per_second: deliveries begun in a second, of all workers together; None for no limit.
         breaker_failures: failed attempts in a row after which the partner is left alone for a while.
-        breaker_seconds: how long at most: a sixteenth of it at first, then a single delivery finds out whether
-            the partner is back, and each that fails doubles the time.
+        breaker_seconds: how long at most: a sixteenth of it at first, then a single delivery finds out if the
+            partner is back, and each that fails doubles the time.
     """
 
     first_pause_seconds: float = 5.0

@@ -17,7 +17,7 @@ in docs/verifier.md; their names and clauses are in `steps.toml`. Reading order:
     verification          which kind of file it is
 
 Containers of other producers have nothing to do with the hub's own evidence, and can be read last, or not at
-all: `foreign`, `foreign_signature`, `foreign_verification`.
+all: `foreign`, `foreign_signature`, `foreign_profiles`, `foreign_verification`.
 """
 
 from hub.verifier.bundles import Reader, TrustListReader, verify_bundle

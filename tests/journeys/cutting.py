@@ -27,12 +27,14 @@ class Relay:
         luck: after how many bytes it cuts.
         cuts_left: how often it still will.
         most_bytes: between two cuts.
+        cuts_answers: whether what comes back is cut, and not what is sent.
     """
 
     target: int
     luck: random.Random
     cuts_left: int
     most_bytes: int
+    cuts_answers: bool = False
     port: int = field(default_factory=free_port)
     cuts: int = 0
     passed: int = 0
@@ -87,9 +89,10 @@ def _relay(relay: Relay, caller: socket.socket, is_over: threading.Event) -> Non
         except OSError:
             return
         with callee:
-            back = threading.Thread(target=_pass, args=(callee, caller, None, is_over))
+            there, back_again = (None, relay) if relay.cuts_answers else (relay, None)
+            back = threading.Thread(target=_pass, args=(callee, caller, back_again, is_over))
             back.start()
-            _pass(caller, callee, relay, is_over)
+            _pass(caller, callee, there, is_over)
             back.join()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A large message from a sender through hub and gateway, each a process of its own, over a bad network.
+"""A large message, and a large answer, through sender, hub and gateway as processes, over a bad network.
 
 `make large` runs the same with 2 GiB.
 """
@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
@@ -65,16 +65,17 @@ class Site:
 
 
 @pytest.fixture
-def site(pki: ServedPki, tmp_path: Path) -> Iterator[Site]:
+def site(pki: ServedPki, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    is_answer = getattr(request, "param", "requests") == "answers"
     (tmp_path / "passphrase").write_bytes(PASSPHRASE)
     prepared = prepare(DemoFolder(tmp_path), pki)
     _publish_all_contracts(prepared)
     environment = {**os.environ, **prepared.environment, "PYTHONPATH": str(PROJECT)}
     with ExitStack() as stack:
         luck = random.Random(5)  # noqa: S311 - the same cuts every time
-        to_hub = stack.enter_context(relaying(Relay(prepared.ports.hub, luck, CUTS, SIZE // 12)))
+        to_hub = stack.enter_context(relaying(Relay(prepared.ports.hub, luck, CUTS, SIZE // 12, is_answer)))
         to_gateway = stack.enter_context(
-            relaying(Relay(prepared.ports.labour_gateway, luck, CUTS, SIZE // 12))
+            relaying(Relay(prepared.ports.labour_gateway, luck, CUTS, SIZE // 12, is_answer))
         )
         token = _register(prepared, to_gateway.port)
         _only_bulk(prepared, "federation", hub_url=f"http://127.0.0.1:{to_hub.port}")
@@ -159,16 +160,7 @@ def test_a_large_message_passes_in_little_memory_over_a_network_that_cuts(site: 
     file = site.folder / "data.bin"
     digest = write_data(file, SIZE, 1)
     began = time.monotonic()
-    config = str(site.prepared.folder.gateway_config("federation"))
-    sent = subprocess.run(
-        [sys.executable, "-m", "tests.adapters.bulk.sender", config, str(file)],
-        env=site.environment,
-        capture_output=True,
-        timeout=_END_SECONDS,
-        check=False,
-    )
-    assert sent.returncode == 0, sent.stderr.decode()
-    told = json.loads(sent.stdout.splitlines()[-1])
+    told = _run_sender(site, str(file))
     assert told["status"] == "accepted"
     exchange = _concluded(site, told["message"])
     took = time.monotonic() - began
@@ -176,8 +168,44 @@ def test_a_large_message_passes_in_little_memory_over_a_network_that_cuts(site: 
     answer = httpx2.get(f"{site.url}/api/v1/messages/{told['message']}/answer", headers=_shown(site))
     assert json.loads(open_envelope(answer.content).payloads["response.json"]) == {"text": digest}
     assert exchange["request_sha256"] == told["sha256"]
+    _require_little_memory(site, told["peak_kib"], took)
+
+
+@pytest.mark.parametrize("site", ["answers"], indirect=True)
+def test_a_large_answer_comes_back_in_little_memory_over_a_network_that_cuts(site: Site) -> None:
+    began = time.monotonic()
+    told = _run_sender(site, "give", str(SIZE))
+    assert told["sha256"] == told["stated"]
+    assert _concluded(site, told["message"])["state"] == "processed"
+    _require_little_memory(site, told["peak_kib"], time.monotonic() - began)
+
+
+@pytest.mark.parametrize("site", ["answers"], indirect=True)
+def test_an_answer_that_fits_into_memory_but_not_into_another_container_is_fetched_too(site: Site) -> None:
+    # What is no large container cannot go on where it was cut.
+    site.to_hub.cuts_left = site.to_gateway.cuts_left = 0
+    for octets in (15_900_000, 16 * 1024 * 1024):
+        told = _run_sender(site, "give", str(octets))
+        assert told["sha256"] == told["stated"]
+
+
+def _run_sender(site: Site, *arguments: str) -> dict[str, Any]:
+    config = str(site.prepared.folder.gateway_config("federation"))
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.adapters.bulk.sender", config, *arguments],
+        env=site.environment,
+        capture_output=True,
+        timeout=_END_SECONDS,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return told
+
+
+def _require_little_memory(site: Site, sender_kib: int, took: float) -> None:
     assert (site.to_hub.cuts, site.to_gateway.cuts) == (CUTS, CUTS)
-    peaks = {"sender": told["peak_kib"], "hub": _peak_kib(site.hub), "gateway": _peak_kib(site.gateway)}
+    peaks = {"sender": sender_kib, "hub": _peak_kib(site.hub), "gateway": _peak_kib(site.gateway)}
     sys.stderr.write(f"\n{SIZE} bytes, {took:.1f} s, peaks {peaks} KiB\n")
     assert max(peaks.values()) < MOST_KIB, peaks
 
