@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from adapters.simulators.generated.invention import Inventor, NothingFitsError, asked
-from adapters.simulators.generated.people import is_nobody
+from adapters.invention import Inventor, NothingFitsError, asked, is_nobody
 from hub.contracts import FORMATS, PayloadSyntaxError, parse_json
 from hub.errors import AdapterError, ContractError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from adapters.simulators.generated import people
+from adapters.invention import people
 from adapters.simulators.generated.misconduct import Misconduct
 from adapters.simulators.generated.offer import DESCRIPTION_FILE, Offer, describe, publish
 from adapters.simulators.generated.respondent import Respondent, Samples, example_samples

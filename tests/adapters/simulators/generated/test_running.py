@@ -13,8 +13,8 @@ import httpx2
 import pytest
 import yaml
 
+from adapters.invention.people import resident_id
 from adapters.simulators.generated import Misbehaviour, Misconduct, plan_for, running
-from adapters.simulators.generated.people import resident_id
 from hub.contracts import Pattern, load_contracts
 from hub.errors import AdapterError, ContractError
 from tests.adapters.running import CONTRACTS, call_of, check_response, has_port_open, only_adapter

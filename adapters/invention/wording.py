@@ -11,7 +11,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from adapters.simulators.generated import people
+from adapters.invention import people
 from hub.clock import format_instant
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from adapters.simulators.generated import Inventor, NothingFitsError, asked
-from adapters.simulators.generated.people import is_nobody, resident_id, uscc
+from adapters.invention import Inventor, NothingFitsError, asked
+from adapters.invention.people import is_nobody, resident_id, uscc
 from hub.contracts import Side, load_contracts
 from hub.contracts.formats import FORMATS
 from hub.contracts.store import cross_check

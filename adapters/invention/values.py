@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 
-from adapters.simulators.generated.patterns import PatternNotUnderstoodError, text_matching
-from adapters.simulators.generated.schemas import Schema, flat
-from adapters.simulators.generated.wording import meant_by, texts_of
+from adapters.invention.patterns import PatternNotUnderstoodError, text_matching
+from adapters.invention.schemas import Schema, flat
+from adapters.invention.wording import meant_by, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

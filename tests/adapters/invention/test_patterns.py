@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from adapters.simulators.generated.patterns import PatternNotUnderstoodError, text_matching
+from adapters.invention.patterns import PatternNotUnderstoodError, text_matching
 
 
 def chance(seed: int) -> Random:
