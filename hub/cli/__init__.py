@@ -42,6 +42,7 @@ def main() -> None:
 def _add_commands() -> None:
     """Put the command line together, once in a process."""
     from hub.cli import (
+        adapters,
         administration,
         alarms,
         certificates,
@@ -74,6 +75,7 @@ def _add_commands() -> None:
     opening.add_to(app)
     app.command("roll-over")(rollover.roll_over)
     app.command()(simulating.simulate)
+    app.add_typer(adapters.app, name="adapters")
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")
     app.add_typer(alarms.app, name="alarms")
