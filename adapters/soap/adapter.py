@@ -6,31 +6,34 @@ from __future__ import annotations
 import re
 import threading
 import time
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-import zeep
 from lxml import etree
 from zeep.exceptions import Error as ZeepError
 from zeep.exceptions import Fault, TransportError
 from zeep.helpers import serialize_object
 from zeep.wsse.username import UsernameToken
 
-from adapters.addresses import endpoint_of
 from adapters.ports import Answer, Call, JsonObject, JsonValue
 from adapters.probing import reach_all
+from adapters.soap.catalogue import Catalogue
 from adapters.soap.results import to_json
 from adapters.soap.settings import PasswordType, SoapSettings
-from adapters.soap.wire import Wire
-from adapters.sources import Probe, found
+from adapters.soap.signing import Signer, Verifier
+from adapters.soap.wire import HUGE_TEXT_BYTES, Wire
+from adapters.soap.wsdl import bound_service, mend, open_client
+from adapters.sources import Probe, Severity, found
 from adapters.web import WebClient, with_port
-from hub.errors import AdapterError
+from hub.errors import AdapterError, Language
 
 if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
+    from adapters.soap.multipart import Attachment
+    from hub.clock import Clock
     from hub.identifiers import MessageId
 
 # zeep publishes no types, so at this edge it is Any.
-_zeep: Any = zeep
 _serialize: Any = serialize_object
 _UsernameToken: Any = UsernameToken
 
@@ -86,6 +89,7 @@ class SoapAdapter:
         )
         self._wire = Wire(self._settings, self._location, self._client)
         self._lock = threading.Lock()
+        self._security = Security(self._settings, self._wire, entry.clock, entry.at)
         self._operation: Any = None
         try:
             self._operation = self._load()
@@ -122,31 +126,41 @@ class SoapAdapter:
     def _load(self) -> Any:
         """Read the WSDL and return the operation, bound to its address."""
         settings = self._settings
-        is_closed = not (settings.catalog or settings.import_hosts or settings.is_remote())
-        # 7 MB of base64 is where libxml2 refuses a text node without its huge-tree option.
-        strictness = _zeep.Settings(
-            forbid_dtd=True,
-            forbid_entities=True,
-            forbid_external=is_closed,
-            force_https=False,
-            xml_huge_tree=settings.max_answer_bytes > 7_000_000,
-        )
+        mended = self._mended()
         try:
-            client = _zeep.Client(
-                self._location,
-                wsse=_username_token(settings),
-                transport=self._wire,
-                settings=strictness,
+            client = open_client(
+                mended,
+                wire=self._wire,
+                wsse=self._security,
                 plugins=[_ReplyKeeper(self._wire)],
+                has_huge_text=settings.max_answer_bytes > HUGE_TEXT_BYTES,
             )
-            name, address = _bound(client, settings)
-            address = with_port(address, settings.port)
-            if not settings.is_remote():
-                # The file came with the description; a WSDL fetched from elsewhere has no say.
-                self._guard.admit(endpoint_of(address))
-            return client.create_service(name, address)[settings.operation]
-        except (ZeepError, etree.LxmlError, ValueError, KeyError, AttributeError) as exc:
+            binding, address = _bound(client, settings)
+            service = bound_service(client, binding, with_port(address, settings.port))
+            return service[settings.operation]
+        except (ValueError, KeyError, AttributeError) as exc:
             raise AdapterError("adapter.configuration_invalid", f"{self._entry.at}: the WSDL: {exc}") from exc
+
+    def _mended(self) -> bytes:
+        """Return the WSDL as one sound document; every repair has to be accepted by the description."""
+        settings = self._settings
+        catalogue = Catalogue(settings.catalog, settings.catalog_folders)
+        try:
+            mended = mend(self._location, self._wire.load, catalogue)
+        except (OSError, ValueError, RecursionError) as exc:
+            raise AdapterError("adapter.configuration_invalid", f"{self._entry.at}: the WSDL: {exc}") from exc
+        accepted = set(settings.repairs) if mended.content is not None else set()
+        refused = [
+            finding
+            for finding in mended.findings
+            if finding.severity is not Severity.INFO and finding.code not in accepted
+        ]
+        if refused or mended.content is None:
+            told = "; ".join(
+                f"{finding.at}: {finding.message[Language.EN]} [{finding.code}]" for finding in refused
+            )
+            raise AdapterError("adapter.configuration_invalid", f"{self._entry.at}: the WSDL: {told}")
+        return mended.content
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -159,12 +173,14 @@ class SoapAdapter:
         with self._wire.attempt(seconds, message_id) as attempt:
             try:
                 result = to_json(_serialize(operation(**arguments), dict))
-                return self._with_flags(result, attempt.reply)
+                if self._security.is_demanding and not attempt.is_believed:
+                    raise AdapterError("adapter.signature_invalid", "an answer without content")
+                return self._with_attachments(self._with_flags(result, attempt.reply), attempt.attachments)
             except Fault as exc:
                 raise self._fault(exc) from exc
             except TransportError as exc:
                 raise _transport_error(exc) from exc
-            except (ZeepError, etree.LxmlError, ValueError, TypeError, KeyError) as exc:
+            except (ZeepError, etree.LxmlError, ValueError, TypeError, LookupError, AttributeError) as exc:
                 # zeep raises the same errors for what it cannot write and for what it cannot read.
                 code = "adapter.answer_unreadable" if attempt.is_sent else "adapter.mapping_failed"
                 raise AdapterError(code, f"{type(exc).__name__} at {self._settings.operation}") from exc
@@ -176,6 +192,17 @@ class SoapAdapter:
         if result is not None and not isinstance(result, dict):
             raise AdapterError("adapter.answer_unreadable", "flags need an answer that is an object")
         return {**(result or {}), **flags}
+
+    def _with_attachments(self, result: JsonValue, attachments: tuple[Attachment, ...]) -> JsonValue:
+        if not self._settings.attachments:
+            return result
+        if result is not None and not isinstance(result, dict):
+            raise AdapterError("adapter.answer_unreadable", "attachments need an answer that is an object")
+        listed: list[JsonValue] = [
+            {"id": one.content_id, "media_type": one.media_type, "content": b64encode(one.content).decode()}
+            for one in attachments
+        ]
+        return {**(result or {}), "_attachments": listed}
 
     def _fault(self, fault: Fault) -> AdapterError:
         """Turn a SOAP fault into a coded error; its text may hold personal data and stays in the cause."""
@@ -190,15 +217,60 @@ class SoapAdapter:
         return AdapterError("adapter.system_fault", f"fault {shown}")
 
 
+class Security:
+    """WS-Security as zeep asks for it: a token and a signature on what is sent, a signature on what comes.
+
+    Args:
+        settings: the connection.
+        wire: is told that an answer is believed.
+        clock: for time stamps and certificates.
+        at: where the description stands, for errors.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, a key or a certificate cannot be used.
+    """
+
+    def __init__(self, settings: SoapSettings, wire: Wire, clock: Clock, at: str) -> None:
+        self._wire = wire
+        self._token = _username_token(settings)
+        self._signer = Signer.load(settings.signature, clock, at) if settings.signature else None
+        reply = settings.reply_signature
+        self._verifier = Verifier.load(reply, clock, at) if reply else None
+
+    @property
+    def is_demanding(self) -> bool:
+        """Tell whether an answer has to be signed."""
+        return self._verifier is not None
+
+    def apply(self, envelope: etree._Element, headers: Any) -> tuple[etree._Element, Any]:
+        """Complete an envelope that is about to be sent; called by zeep."""
+        if self._token is not None:
+            envelope, headers = self._token.apply(envelope, headers)
+        if self._signer is not None:
+            self._signer.sign(envelope)
+        return envelope, headers
+
+    def verify(self, envelope: etree._Element) -> etree._Element:
+        """Hold an answer to its signature; called by zeep before anything is read of it."""
+        if self._verifier is not None:
+            self._verifier.verify(envelope)
+            self._wire.believe()
+        return envelope
+
+
 def _bound(client: Any, settings: SoapSettings) -> tuple[str, str]:
     """Return the binding's name and the service's address."""
-    if settings.binding is not None and settings.address is not None:
-        return settings.binding, settings.address
+    wanted = settings.binding
+    names = [name for name in client.wsdl.bindings if wanted in {None, name}] or [
+        name for name in client.wsdl.bindings if _local(name) == _local(wanted)
+    ]
     for service in client.wsdl.services.values():
         for port in service.ports.values():
-            name = port.binding.name.text
-            if settings.binding in (None, name):
-                return name, settings.address or port.binding_options["address"]
+            address = settings.address or (port.binding_options or {}).get("address")
+            if port.binding is not None and port.binding.name.text in names and address:
+                return port.binding.name.text, address
+    if wanted is not None and names and settings.address is not None:
+        return names[0], settings.address
     raise ValueError("has no service with that binding; name binding and address")
 
 

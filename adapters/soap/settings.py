@@ -43,6 +43,37 @@ class UsernameTokenSettings(ConnectionSettings):
     password_type: Annotated[PasswordType, Field(strict=False)] = PasswordType.DIGEST
 
 
+class SignatureSettings(ConnectionSettings):
+    """An X.509 signature over body and time stamp.
+
+    Attributes:
+        key: PEM, with its `passphrase` where it is encrypted.
+        certificate: PEM of the key's certificate, which goes along.
+        valid_seconds: how long the message may be on its way.
+    """
+
+    key: ReferredPath
+    passphrase: SecretReference | None = None
+    certificate: ReferredPath
+    valid_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+
+
+class ReplySignatureSettings(ConnectionSettings):
+    """Whose signature an answer has to bear.
+
+    Attributes:
+        certificates: PEM files of the only certificates believed; several while one is being replaced.
+        needs_time_stamp: whether the answer has to have a signed time stamp that has not expired.
+        clock_skew_seconds: how far the other clock may be off.
+        unsafe_allow_sha1: also accept SHA-1, for a system that cannot do better; forgeable.
+    """
+
+    certificates: Annotated[tuple[ReferredPath, ...], Field(min_length=1, strict=False)]
+    needs_time_stamp: bool = True
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=900)] = 60
+    unsafe_allow_sha1: bool = False
+
+
 class SoapSettings(ConnectionSettings):
     """A SOAP connection.
 
@@ -50,6 +81,9 @@ class SoapSettings(ConnectionSettings):
         wsdl: a file beside the description, or an http(s) address.
         imports_below: the folder a WSDL file's imports must stay in; its own folder without it.
         catalog: files to use in place of imported addresses.
+        catalog_folders: folders of schemas that answer for imports, by namespace or file name.
+        repairs: codes of the findings about the WSDL that are accepted (`adapters.sources`); with any other
+            defect the description is refused.
         import_hosts: further hosts the WSDL's imports may be loaded from; none without it.
         binding: the binding's name as `{namespace}name`, where the WSDL has no service or several.
         address: where the service is, in place of the WSDL's own address.
@@ -58,6 +92,9 @@ class SoapSettings(ConnectionSettings):
             each becomes true or false in `answer`, which zeep alone would leave null in both cases.
         fault_codes: fault codes, without prefix, that mean something better than `system_fault`.
         fault_code_element: local name of the fault detail's element that holds the code.
+        signature: signs what is sent.
+        reply_signature: whose signature an answer has to bear.
+        attachments: whether parts of a MIME answer that nothing in it includes go into `answer._attachments`.
         message_id: whether the message id goes into the SOAP header, for a service that does its work only
             once for each. A service that has a field of its own for it gets `call.message_id` by the request
             mapping.
@@ -67,12 +104,17 @@ class SoapSettings(ConnectionSettings):
     wsdl: ReferredText
     imports_below: ReferredPath | None = None
     catalog: dict[str, ReferredPath] = Field(default={})
+    catalog_folders: tuple[ReferredPath, ...] = Field(default=(), strict=False)
+    repairs: tuple[str, ...] = Field(default=(), strict=False)
     import_hosts: tuple[str, ...] = Field(default=(), strict=False)
     binding: str | None = None
     address: ReferredText | None = None
     port: ReferredPort | None = None
     operation: str
     username_token: UsernameTokenSettings | None = None
+    signature: SignatureSettings | None = None
+    reply_signature: ReplySignatureSettings | None = None
+    attachments: bool = False
     flags: tuple[str, ...] = Field(default=(), strict=False)
     fault_codes: dict[str, Annotated[OutcomeCode, Field(strict=False)]] = Field(default={})
     fault_code_element: str | None = None

@@ -11,20 +11,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from lxml import etree
 
-from adapters.web import Outgoing
+from adapters.soap.multipart import Attachment, is_multipart, unpack
+from adapters.web import Outgoing, Reply
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from adapters.soap.settings import SoapSettings
-    from adapters.web import Reply, WebClient
+    from adapters.web import WebClient
     from hub.identifiers import MessageId
+
+HUGE_TEXT_BYTES = 7_000_000
+"""Answers larger than this may hold one text that libxml2 refuses without its huge-tree option."""
 
 _LOAD_SECONDS = 10.0
 _WSA = "http://www.w3.org/2005/08/addressing"
@@ -38,6 +42,8 @@ class Attempt:
     message_id: MessageId
     is_sent: bool = False
     reply: etree._Element | None = None
+    is_believed: bool = False
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Wire:
@@ -51,7 +57,7 @@ class Wire:
 
     def __init__(self, settings: SoapSettings, location: str, client: WebClient) -> None:
         self._client = client
-        self._catalog = settings.catalog
+        self._has_huge_text = settings.max_answer_bytes > HUGE_TEXT_BYTES
         self._message_id_header = settings.message_id_header
         self._has_message_id = settings.message_id is not None
         self._attempt: ContextVar[Attempt] = ContextVar("attempt")
@@ -99,8 +105,6 @@ class Wire:
             AdapterError: `adapter.configuration_invalid`, the place is not allowed or not there;
                 or the network's own errors.
         """
-        if url in self._catalog:
-            return _read(self._catalog[url])
         parts = urlsplit(url)
         if parts.scheme in {"http", "https"}:
             if parts.netloc not in self._hosts:
@@ -125,11 +129,15 @@ class Wire:
         attempt = self._attempt.get()
         attempt.is_sent = True
         outgoing = Outgoing("POST", address, headers=headers, content=message)
-        return self._client.send(outgoing, seconds=attempt.seconds)
+        reply = self._client.send(outgoing, seconds=attempt.seconds)
+        if not is_multipart(reply.headers):
+            return reply
+        content, attempt.attachments = unpack(reply.headers, reply.content, has_huge_text=self._has_huge_text)
+        return Reply(reply.status_code, {"Content-Type": "text/xml"}, content)
 
-    def get(self, *_: Any) -> Reply:
-        """Refuse HTTP GET bindings: they are not SOAP."""
-        raise AdapterError("adapter.configuration_invalid", "the binding is HTTP GET, not SOAP")
+    def believe(self) -> None:
+        """Remember that the answer of the attempt on this thread is signed as it has to be."""
+        self._attempt.get().is_believed = True
 
 
 def _read(path: Path) -> bytes:
