@@ -15,7 +15,7 @@ One YAML file a department:
         repeatable: false      never ask this system twice about one message, whatever became of it
         outcomes: [{when: expression, error: record_not_found | record_ambiguous | system_fault},
                    {when: expression, deferred_seconds: 3600}]      it will answer later
-        code_lists: {name: {legacy code: contract value}}
+        code_lists: {name: {legacy code: contract value}}       or, with days: adapters.codelists
     intakes: [...]             what the department's system sends by itself (adapters.intakes)
 
 Everything is checked when it is read, so that a wrong description stops the gateway and not a citizen's case.
@@ -33,14 +33,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
     ValidationError,
     model_validator,
 )
 
 from adapters.addresses import AllowedText
+from adapters.codelists import DescribedList
 from adapters.descriptions import canonical_text, digest_of
 from adapters.entry import Outcome, OutcomeCode, ServiceEntry, Translation, invalid
 from adapters.intakes import ConfiguredIntake, DescribedIntake, configured_intakes
@@ -125,7 +123,7 @@ class _DescribedService(_Described):
     request: ObjectNode | None = None
     response: ObjectNode | None = None
     outcomes: tuple[_DescribedOutcome, ...] = Field(default=(), strict=False)
-    code_lists: dict[str, dict[StrictStr, StrictStr | StrictInt | StrictBool | None]] = {}
+    code_lists: dict[str, DescribedList] = {}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -214,7 +212,7 @@ def build_adapters(  # noqa: PLR0913 - each by its name
         if entry.service in entries:
             raise AdapterError("adapter.configuration_invalid", f"{entry.at}.service: is described twice")
         entries[entry.service] = (entry, _builder(builders, kind, entry), kind)
-    digests = {each["service"]: digest_of(canonical_text(each)) for each in content["services"]}
+    digests = {each["service"]: digest_of(canonical_text(each)) for each in content.get("services", ())}
     adapters: dict[ServiceId, ConfiguredAdapter] = {}
     try:
         for entry, builder, kind in entries.values():

@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from adapters.addresses import AddressGuard
 from adapters.mapping import is_true
 from adapters.ports import DeferredError
-from hub.clock import format_instant
+from hub.clock import day_in_china, format_instant
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from adapters.addresses import AllowedAddress, Endpoint
     from adapters.expressions import Expression
     from adapters.mapping import ObjectMapping
@@ -56,8 +58,8 @@ class Translation:
     """Both directions between the contract and one legacy system.
 
     The request's expressions see `request` and `call`; the answer's see `answer`, `request` and `call`.
-    `call` has `message_id`, `sender`, `service`, `purpose`, `topic` (of an event), and for the answer
-    `retrieved_at`.
+    `call` has `message_id`, `sender`, `service`, `purpose`, `topic` (of an event), `on_date` (today in
+    China), and for the answer `retrieved_at`.
     """
 
     request: ObjectMapping
@@ -76,7 +78,7 @@ class Translation:
         Raises:
             AdapterError: the request cannot be mapped.
         """
-        return self.request.apply({"request": request, "call": _facts(call), "item": item})
+        return self.request.apply({"request": request, "call": _facts(call, self.clock.now()), "item": item})
 
     def to_contract(self, answer: JsonValue, request: JsonObject, call: Call) -> JsonObject:
         """Return the legacy system's answer in the contract's words.
@@ -85,7 +87,8 @@ class Translation:
             AdapterError: the answer is one of the described outcomes, or cannot be mapped.
             DeferredError: it says that the system will answer later.
         """
-        facts = {**_facts(call), "retrieved_at": format_instant(self.clock.now())}
+        now = self.clock.now()
+        facts = {**_facts(call, now), "retrieved_at": format_instant(now)}
         scope: JsonObject = {"answer": answer, "request": request, "call": facts}
         for number, outcome in enumerate(self.outcomes):
             if is_true(outcome.when, scope, at=f"outcomes/{number}"):
@@ -97,8 +100,9 @@ class Translation:
         return self.response.apply(scope)
 
 
-def _facts(call: Call) -> dict[str, JsonValue]:
+def _facts(call: Call, now: datetime) -> dict[str, JsonValue]:
     return {
+        "on_date": day_in_china(now).isoformat(),
         "message_id": call.message_id,
         "sender": call.sender,
         "service": call.service,

@@ -8,20 +8,25 @@ never a person's value.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from adapters.codelists import CodeList
+from adapters.expressions import Expression
 from adapters.nodes import ConstantNode, EachNode, FieldNode, Node, ObjectNode, OneNode
 from adapters.values import ValueType, convert
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from adapters.expressions import Expression
+    from adapters.codelists import CodeValue, DescribedCode
     from adapters.ports import JsonObject, JsonValue
 
-CodeLists: TypeAlias = "Mapping[str, Mapping[str, str | int | bool | None]]"
-"""Tables from a legacy code, as text, to the contract's value."""
+CodeLists: TypeAlias = "Mapping[str, CodeList | Mapping[str, CodeValue] | Sequence[DescribedCode]]"
+"""Tables between a legacy system's codes and the contract's values (`adapters.codelists`)."""
+
+_ANY_DAY = date(2000, 1, 1)
 
 
 class _LeftOut:
@@ -32,6 +37,9 @@ _LEFT_OUT = _LeftOut()
 _Scope: TypeAlias = "Mapping[str, JsonValue]"
 
 
+_TODAY = Expression("call.on_date")
+
+
 class ObjectMapping:
     """A mapping whose result is a JSON object.
 
@@ -40,15 +48,20 @@ class ObjectMapping:
         code_lists: the tables its fields name.
 
     Raises:
-        ValueError: a field names a code list that is not there.
+        ValueError: a field names a code list that is not there, or one that cannot be read backwards.
     """
 
     def __init__(self, root: ObjectNode, code_lists: CodeLists) -> None:
         self._root = root
-        self._code_lists = code_lists
-        for name in _lists_of(root):
+        self._code_lists = {name: _code_list(name, each) for name, each in code_lists.items()}
+        for name, is_reversed in _lists_of(root):
             if name not in code_lists:
                 raise ValueError(f"the code list {name!r} is not described")
+            if is_reversed:
+                try:
+                    self._code_lists[name].require_reversible()
+                except ValueError as exc:
+                    raise ValueError(f"the code list {name!r} backwards: {exc}") from exc
 
     def apply(self, scope: JsonObject) -> JsonObject:
         """Return the mapped object.
@@ -88,19 +101,30 @@ class ObjectMapping:
                 return None
             raise AdapterError("adapter.mapping_failed", f"{at}: {node.source.source!r} has no value")
         if node.list is not None:
-            return self._translate(value, node.list, at)
+            return self._translate(value, node.list, node, scope, at)
         try:
             return convert(value, node.form)
         except ValueError as exc:
             raise AdapterError("adapter.mapping_failed", f"{at}: {node.source.source!r} {exc}") from exc
 
-    def _translate(self, code: JsonValue, name: str, at: str) -> JsonValue:
-        key = ("true" if code else "false") if isinstance(code, bool) else str(code)
+    def _translate(self, value: JsonValue, name: str, node: FieldNode, scope: _Scope, at: str) -> JsonValue:
+        codes = self._code_lists[name]
+        on = self._day(node, scope, at) if codes.is_dated else _ANY_DAY
         try:
-            return self._code_lists[name][key]
+            return codes.reverse(value, on) if node.reverse else codes.translate(value, on)
         except KeyError:
             # The code itself may tell something about a person, so only the list is named.
             raise AdapterError("adapter.mapping_failed", f"{at}: a code that list {name!r} lacks") from None
+
+    @staticmethod
+    def _day(node: FieldNode, scope: _Scope, at: str) -> date:
+        """Return the day on which a code is looked up: the field's own, or today's in China."""
+        text = (node.on_date or _TODAY).evaluate(scope, at=at)
+        try:
+            return date.fromisoformat(text[:10] if isinstance(text, str) else "")
+        except ValueError:
+            # The message would quote the value, which may be a person's.
+            raise AdapterError("adapter.mapping_failed", f"{at}: no day on which the list is read") from None
 
     def _each(self, node: EachNode, scope: _Scope, at: str) -> JsonValue | _LeftOut:
         if node.optional and node.each.evaluate(scope, at=at) is None:
@@ -156,12 +180,21 @@ def _group(
     return [{**outer, "item": group[0], "group": group} for group in groups.values()]
 
 
-def _lists_of(node: Node) -> Iterator[str]:
-    """Yield the code lists a tree of nodes names."""
+def _code_list(
+    name: str, described: CodeList | Mapping[str, CodeValue] | Sequence[DescribedCode]
+) -> CodeList:
+    try:
+        return described if isinstance(described, CodeList) else CodeList(described)
+    except ValueError as exc:
+        raise ValueError(f"the code list {name!r}: {exc}") from exc
+
+
+def _lists_of(node: Node) -> Iterator[tuple[str, bool]]:
+    """Yield the code lists a tree of nodes names, and whether each is read backwards."""
     match node:
         case FieldNode():
             if node.list is not None:
-                yield node.list
+                yield node.list, node.reverse
         case ObjectNode():
             for child in node.object.values():
                 yield from _lists_of(child)

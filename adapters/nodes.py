@@ -50,6 +50,8 @@ class FieldNode(_Node):
     Attributes:
         absent: texts that mean "no value" in the legacy system, such as `00000000` for a date.
         list: the code list that translates the value; the list's value is the result as it stands.
+        reverse: whether the list is read from the contract's value to the legacy code.
+        on_date: the day on which the code is looked up, as `2026-03-01` or `20260301`; today without it.
         optional: a missing value leaves the field out.
         nullable: a missing value becomes null.
     """
@@ -60,6 +62,8 @@ class FieldNode(_Node):
     to: str | None = None
     places: Annotated[int, Field(ge=0, le=12)] | None = None
     list: str | None = None
+    reverse: bool = False
+    on_date: CompiledExpression | None = None
     absent: tuple[str, ...] = Field(default=("",), strict=False)
     optional: bool = False
     nullable: bool = False
@@ -73,6 +77,8 @@ class FieldNode(_Node):
             raise ValueError("places belongs to decimals")
         if self.optional and self.nullable:
             raise ValueError("a missing value is either left out (optional) or null (nullable)")
+        if self.list is None and (self.reverse or self.on_date is not None):
+            raise ValueError("reverse and on_date belong to code lists")
         return self
 
     @property

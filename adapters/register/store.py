@@ -97,9 +97,7 @@ class VersionStore:
         with self._using:
             self._connection.close()
 
-    def add_version(
-        self, service: ServiceId, text: str, sha256: str, act: Act
-    ) -> int:
+    def add_version(self, service: ServiceId, text: str, sha256: str, act: Act) -> int:
         """Keep a version, and who saved it, when and why; return its number."""
         with self._writing() as connection:
             found = connection.execute(
