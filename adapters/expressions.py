@@ -46,6 +46,11 @@ class Expression:
         # The engine writes null as the text "null"; a missing value has to stay missing.
         self._text = _compile(f"({self.source}) == null ? null : string({self.source})")
 
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The steps of a plain path; empty for anything else."""
+        return self._steps
+
     def evaluate(self, scope: Mapping[str, JsonValue], *, at: str) -> JsonValue:
         """Return the expression's value; whole numbers as int, missing things as None.
 

@@ -29,11 +29,11 @@ CodeLists: TypeAlias = "Mapping[str, CodeList | Mapping[str, CodeValue] | Sequen
 _ANY_DAY = date(2000, 1, 1)
 
 
-class _LeftOut:
+class LeftOut:
     """The result of an optional node that found nothing."""
 
 
-_LEFT_OUT = _LeftOut()
+LEFT_OUT = LeftOut()
 _Scope: TypeAlias = "Mapping[str, JsonValue]"
 
 
@@ -63,6 +63,16 @@ class ObjectMapping:
                 except ValueError as exc:
                     raise ValueError(f"the code list {name!r} backwards: {exc}") from exc
 
+    @property
+    def root(self) -> ObjectNode:
+        """The tree of nodes."""
+        return self._root
+
+    @property
+    def code_lists(self) -> Mapping[str, CodeList]:
+        """The tables its fields name."""
+        return self._code_lists
+
     def apply(self, scope: JsonObject) -> JsonObject:
         """Return the mapped object.
 
@@ -75,7 +85,7 @@ class ObjectMapping:
         """
         return cast("JsonObject", self._apply(self._root, scope, ""))
 
-    def _apply(self, node: Node, scope: _Scope, at: str) -> JsonValue | _LeftOut:
+    def _apply(self, node: Node, scope: _Scope, at: str) -> JsonValue | LeftOut:
         match node:
             case FieldNode():
                 return self._field(node, scope, at)
@@ -85,18 +95,18 @@ class ObjectMapping:
                 members = (
                     (name, self._apply(child, scope, f"{at}/{name}")) for name, child in node.object.items()
                 )
-                return {name: value for name, value in members if not isinstance(value, _LeftOut)}
+                return {name: value for name, value in members if not isinstance(value, LeftOut)}
             case EachNode():
                 return self._each(node, scope, at)
             case OneNode():
                 return self._one(node, scope, at)
 
-    def _field(self, node: FieldNode, scope: _Scope, at: str) -> JsonValue | _LeftOut:
+    def _field(self, node: FieldNode, scope: _Scope, at: str) -> JsonValue | LeftOut:
         is_exact = node.type in {ValueType.INTEGER, ValueType.DECIMAL} or node.list is not None
         value = node.source.exact_text(scope, at=at) if is_exact else node.source.evaluate(scope, at=at)
         if value is None or (isinstance(value, str) and value.strip() in node.absent):
             if node.optional:
-                return _LEFT_OUT
+                return LEFT_OUT
             if node.nullable:
                 return None
             raise AdapterError("adapter.mapping_failed", f"{at}: {node.source.source!r} has no value")
@@ -109,26 +119,16 @@ class ObjectMapping:
 
     def _translate(self, value: JsonValue, name: str, node: FieldNode, scope: _Scope, at: str) -> JsonValue:
         codes = self._code_lists[name]
-        on = self._day(node, scope, at) if codes.is_dated else _ANY_DAY
+        on = day_of(node, scope, at=at) if codes.is_dated else _ANY_DAY
         try:
             return codes.reverse(value, on) if node.reverse else codes.translate(value, on)
         except KeyError:
             # The code itself may tell something about a person, so only the list is named.
             raise AdapterError("adapter.mapping_failed", f"{at}: a code that list {name!r} lacks") from None
 
-    @staticmethod
-    def _day(node: FieldNode, scope: _Scope, at: str) -> date:
-        """Return the day on which a code is looked up: the field's own, or today's in China."""
-        text = (node.on_date or _TODAY).evaluate(scope, at=at)
-        try:
-            return date.fromisoformat(text[:10] if isinstance(text, str) else "")
-        except ValueError:
-            # The message would quote the value, which may be a person's.
-            raise AdapterError("adapter.mapping_failed", f"{at}: no day on which the list is read") from None
-
-    def _each(self, node: EachNode, scope: _Scope, at: str) -> JsonValue | _LeftOut:
+    def _each(self, node: EachNode, scope: _Scope, at: str) -> JsonValue | LeftOut:
         if node.optional and node.each.evaluate(scope, at=at) is None:
-            return _LEFT_OUT
+            return LEFT_OUT
         names = {name: source.evaluate(scope, at=at) for name, source in node.names.items()}
         outer = {**scope, **names}
         elements = list(_elements(node.each, node.where, outer, at))
@@ -138,9 +138,9 @@ class ObjectMapping:
             else [{**outer, "item": e} for e in elements]
         )
         mapped = (self._apply(node.element, inner, f"{at}/{index}") for index, inner in enumerate(scopes))
-        return [value for value in mapped if not isinstance(value, _LeftOut)]
+        return [value for value in mapped if not isinstance(value, LeftOut)]
 
-    def _one(self, node: OneNode, scope: _Scope, at: str) -> JsonValue | _LeftOut:
+    def _one(self, node: OneNode, scope: _Scope, at: str) -> JsonValue | LeftOut:
         elements = list(_elements(node.one, node.where, scope, at))
         if len(elements) != 1:
             code = "adapter.record_ambiguous" if elements else "adapter.record_not_found"
@@ -155,6 +155,20 @@ def _elements(source: Expression, where: Expression | None, scope: _Scope, at: s
     for index, element in enumerate(elements):
         if where is None or is_true(where, {**scope, "item": element}, at=f"{at}/{index}"):
             yield element
+
+
+def day_of(node: FieldNode, scope: JsonObject, *, at: str) -> date:
+    """Return the day on which a field's code is looked up: the field's own, or today's in China.
+
+    Raises:
+        AdapterError: there is none.
+    """
+    text = (node.on_date or _TODAY).evaluate(scope, at=at)
+    try:
+        return date.fromisoformat(text[:10] if isinstance(text, str) else "")
+    except ValueError:
+        # The message would quote the value, which may be a person's.
+        raise AdapterError("adapter.mapping_failed", f"{at}: no day on which the list is read") from None
 
 
 def is_true(condition: Expression, scope: JsonObject, *, at: str) -> bool:

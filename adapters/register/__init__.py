@@ -11,6 +11,8 @@ from adapters.register.model import (
     Plan,
     VersionState,
 )
+from adapters.register.observing import Loss, LossReason, MappedField
+from adapters.register.preview import Preview, Refusal, Side, preview
 from adapters.register.rules import FileService, Rules
 from adapters.register.service import AdapterRegister
 from adapters.register.store import VersionStore
@@ -24,8 +26,15 @@ __all__ = [
     "EventKind",
     "FileService",
     "LiveServices",
+    "Loss",
+    "LossReason",
+    "MappedField",
     "Plan",
+    "Preview",
+    "Refusal",
     "Rules",
+    "Side",
     "VersionState",
     "VersionStore",
+    "preview",
 ]

@@ -14,7 +14,7 @@ Source: contracts/README.md; JSON Schema 2020-12.
 """
 
 from hub.contracts.formats import FORMATS
-from hub.contracts.model import Contract, DataClass, Part, Pattern
+from hub.contracts.model import Contract, DataClass, Part, Pattern, find_violations
 from hub.contracts.payloads import JsonObject, JsonValue, PayloadSyntaxError, parse_json
 from hub.contracts.promotion import LONGEST_VALUE, BusinessKey, KeyKind, Promotion, Side, normalise
 from hub.contracts.retention import PERMANENT, Retention, RetentionPeriod
@@ -39,6 +39,7 @@ __all__ = [
     "RetentionPeriod",
     "Side",
     "Violation",
+    "find_violations",
     "load_contracts",
     "normalise",
     "parse_json",

@@ -165,15 +165,21 @@ class Contract:
             raise ContractError(code, summarise(violations))
 
 
-def find_violations(part: Part, value: JsonValue) -> tuple[Violation, ...]:
-    """List where a JSON value breaks its part's schema: at most one more than is shown, in document order."""
+def find_violations(part: Part, value: JsonValue, *, most: int = MAX_SHOWN + 1) -> tuple[Violation, ...]:
+    """List where a JSON value breaks its part's schema, in document order.
+
+    Args:
+        part: a JSON part of a contract.
+        value: its content, read.
+        most: how many are looked for; by default one more than an error shows.
+    """
     if part.validator is None or part.validator.is_valid(value):
         return ()
     found = [
         Violation(
             part.file_name, pointer_of(error.instance_path), error.kind.name, _limit(error.kind.as_dict())
         )
-        for error in islice(part.validator.iter_errors(value), MAX_SHOWN + 1)
+        for error in islice(part.validator.iter_errors(value), most)
     ]
     return tuple(sorted(found, key=lambda violation: (violation.pointer, violation.keyword)))
 
