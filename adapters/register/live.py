@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from adapters.register.unusable import UnusableAdapter
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ class LiveServices(Mapping["ServiceId", "ConfiguredAdapter"]):
             self._services = kept
         if old is not None:
             _retire(old.adapter)
+
+    def problem_of(self, service: ServiceId) -> AdapterError | None:
+        """Return why a service answers nothing but an error; None where it can answer."""
+        configured = self._services.get(service)
+        if configured is None or not isinstance(configured.adapter, _Entrusted):
+            return None
+        entrusted = configured.adapter.entrusted
+        return entrusted.error if isinstance(entrusted, UnusableAdapter) else None
 
     def close(self) -> None:
         """Close every adapter, whatever is under way on it."""

@@ -77,6 +77,14 @@ class AdapterRegister:
         """Whether another person than the author has to approve a version."""
         return self._rules.four_eyes
 
+    def is_ready(self, version: AdapterVersion) -> bool:
+        """Tell whether a version may answer."""
+        try:
+            require_ready(version, self._rules)
+        except AdapterError:
+            return False
+        return True
+
     def start(self) -> None:
         """Let the active versions answer, and the files' descriptions where there is none.
 
