@@ -52,6 +52,7 @@ from hub.identifiers import ContractId, ServiceId, is_contract_id, is_service_id
 from hub.yamlfile import YamlFileError, read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from pathlib import Path
 
     from adapters.intakes import IntakeFactory
@@ -191,6 +192,7 @@ def build_adapters(  # noqa: PLR0913 - each by its name
     factories: Mapping[str, AdapterFactory] | None = None,
     clock: Clock | None = None,
     environment: Mapping[str, str] | None = None,
+    only: Container[ServiceId] | None = None,
 ) -> Mapping[ServiceId, ConfiguredAdapter]:
     """Build the adapters that descriptions describe, wherever these come from.
 
@@ -201,6 +203,7 @@ def build_adapters(  # noqa: PLR0913 - each by its name
         factories: as `load_adapters` has them.
         clock: likewise.
         environment: likewise.
+        only: the services that are built; all are checked.
 
     Raises:
         AdapterError: `adapter.configuration_invalid`, naming the place and what is wrong.
@@ -216,6 +219,8 @@ def build_adapters(  # noqa: PLR0913 - each by its name
     adapters: dict[ServiceId, ConfiguredAdapter] = {}
     try:
         for entry, builder, kind in entries.values():
+            if only is not None and entry.service not in only:
+                continue
             adapters[entry.service] = ConfiguredAdapter(
                 entry.service,
                 entry.contract,

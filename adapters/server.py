@@ -18,7 +18,9 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.configuration import load_adapters, load_intakes
+from adapters.configuration import load_intakes
+from adapters.console.app import build_console_app
+from adapters.console.serving import ConsoleServer
 from adapters.deferrals import DeferralRunner
 from adapters.drafts import DraftRunner
 from adapters.gateway import Gateway
@@ -30,6 +32,8 @@ from adapters.largeroutes import LargeDoor
 from adapters.proof.adapter import ProofAdapter, ProofParts
 from adapters.queue import LocalQueue
 from adapters.readiness import gateway_readiness
+from adapters.register import LiveServices
+from adapters.registration import Registration
 from adapters.rollover import (
     LOOK_SECONDS,
     EncryptionRegistration,
@@ -93,6 +97,7 @@ class GatewayProcess:
         more: services beside those the settings describe.
         clock: the machine's by default.
         look_seconds: how often the gateway looks for its next certificate.
+        answers: whether adapters are built; a command that only looks after keys needs none.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class GatewayProcess:
         more: Iterable[ConfiguredAdapter] = (),
         clock: Clock | None = None,
         look_seconds: float = LOOK_SECONDS,
+        answers: bool = True,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -125,11 +131,17 @@ class GatewayProcess:
             self.trust_lists, settings.hub_url, self._http, alarms, self._clock
         )
         self.secrecy = self._open_secrecy()
-        self._services = {service.service: service for service in more}
+        self._services = LiveServices({service.service: service for service in more})
         self._sealers: list[DocumentSealer] = []
-        for file in settings.services:
-            factories = {"proof": self._proof_adapter}
-            self._services |= load_adapters(file, factories=factories, clock=self._clock)
+        self.registration = Registration(
+            settings,
+            live=self._services,
+            contracts=self._contracts,
+            factories={"proof": self._proof_adapter},
+            clock=self._clock,
+            answers=answers,
+        )
+        self._console = self._open_console()
         self.queue = LocalQueue(settings.data_folder, client_for=self.client_for, clock=self._clock)
         self.intakes = build_intakes(
             [each for file in settings.services for each in load_intakes(file, clock=self._clock)],
@@ -219,6 +231,8 @@ class GatewayProcess:
         self._tracing = configure_tracing(
             "gateway", instance=settings.member, endpoint=settings.trace_endpoint, ratio=settings.trace_ratio
         )
+        if self._console is not None:
+            self._console.start()
         self._refresher.start()
         work = [("trust-list", self._follower.run), ("keys", self._keys.run)]
         work += [("deferrals", self._deferrals.run), ("queue", self.queue.run)]
@@ -233,6 +247,8 @@ class GatewayProcess:
 
     def close(self) -> None:
         """Stop fetching and give connections back."""
+        if self._console is not None:
+            self._console.stop()
         self._keys.stopped.set()
         self._follower.stopped.set()
         if self.connections is not None:
@@ -251,8 +267,8 @@ class GatewayProcess:
         self._http.close()
         self._join(_LONGEST_END_SECONDS)
         self._transport.close()
-        for service in self._services.values():
-            service.adapter.close()
+        self._services.close()
+        self.registration.close()
         for sealer in self._sealers:
             sealer.close()
         self.gateway.inbox.close()
@@ -290,6 +306,13 @@ class GatewayProcess:
         key = _load_key(present[0])
         client = self.client_for(min(map(SubsystemId, self._settings.subsystems)))
         return [EncryptionRegistration(register=lambda: register_encryption_certificate(client, key))]
+
+    def _open_console(self) -> ConsoleServer | None:
+        bench, console = self.registration.workbench(), self._settings.console
+        if bench is None or console is None:
+            return None
+        tls = None if self.connections is None else self.connections.server
+        return ConsoleServer(build_console_app(bench), console.host, console.port, tls)
 
     def _open_secrecy(self) -> Secrecy | None:
         keys = [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from adapters.console.settings import ConsoleSettings
 from adapters.entry import invalid
 from adapters.references import (
     ReferredKey,
@@ -123,6 +124,7 @@ class GatewaySettings(_Settings):
         also_allowed_algorithms: ids of rows of the table of algorithms that are off by default.
         status_host: address of the port of its own on which it shows how it is.
         status_port: that port; None for none.
+        console: where this gateway's administrators register adapters; None for no such port.
         trace_endpoint: an OTLP collector for traces, over HTTP; none by default.
         trace_ratio: which part of the messages is traced, as at the hub.
     """
@@ -152,6 +154,7 @@ class GatewaySettings(_Settings):
     ] = ()
     status_host: str = "127.0.0.1"
     status_port: ReferredPort | None = None
+    console: ConsoleSettings | None = None
     trace_endpoint: ReferredText | None = None
     trace_ratio: Annotated[float, Field(ge=0, le=1, strict=False)] = 1.0
 
@@ -182,6 +185,10 @@ def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = No
 def _require_protection(file: Path, settings: GatewaySettings) -> None:
     allows_plain = settings.plain_http_beyond_loopback
     require_protected(host=settings.host, has_tls=settings.tls is not None, allows_plain=allows_plain)
+    if settings.console is not None:
+        require_protected(
+            host=settings.console.host, has_tls=settings.tls is not None, allows_plain=allows_plain
+        )
     if settings.hub_url.startswith("https:"):
         if settings.tls is None:
             raise SettingsError("settings.invalid", f"{file}: hub_url is https, and tls is not set")

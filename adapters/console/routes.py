@@ -143,6 +143,7 @@ def _add_versions(router: APIRouter, bench: Workbench, who_calls: Any) -> None:
     @router.get(one)
     def show(service: named, who: who_calls) -> dict[str, Any]:
         del who
+        register.require_known(service)
         return {
             **service_json(bench, service),
             "text": register.running_text(service),

@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from adapters.console.passwords import require_strong
 from adapters.references import ReferredPort, SecretReference
-from hub.custody import Secret
+
+if TYPE_CHECKING:
+    from hub.custody import Secret
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_NAME = 60

@@ -282,6 +282,15 @@ class AdapterRegister:
         """
         return compare(self._text(service, a), self._text(service, b), service)
 
+    def require_known(self, service: ServiceId) -> None:
+        """Refuse a service that has neither a version nor a file.
+
+        Raises:
+            AdapterError: `adapter.version_unknown`.
+        """
+        if service not in self.services():
+            raise AdapterError("adapter.version_unknown", str(service))
+
     def running_text(self, service: ServiceId) -> str:
         """Return the description of what answers now; empty for nothing."""
         version = self.active().get(service)

@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS versions (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY, service TEXT NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL,
-    person TEXT NOT NULL, at TEXT NOT NULL, note TEXT NOT NULL, chain TEXT NOT NULL
+    sha256 TEXT NOT NULL, person TEXT NOT NULL, at TEXT NOT NULL, note TEXT NOT NULL, chain TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS events_of_service ON events (service, sequence);
 CREATE TRIGGER IF NOT EXISTS versions_stay BEFORE UPDATE ON versions
@@ -48,7 +48,11 @@ CREATE TRIGGER IF NOT EXISTS events_stay BEFORE UPDATE ON events
 CREATE TRIGGER IF NOT EXISTS events_remain BEFORE DELETE ON events
     BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
-_ALL_EVENTS = "SELECT sequence, service, number, kind, person, at, note, chain FROM events ORDER BY sequence"
+_ALL_EVENTS = "SELECT sequence, service, number, kind, person, at, note FROM events ORDER BY sequence"
+_CHAINED = (
+    "SELECT sequence, service, number, kind, sha256, person, at, note, chain FROM events ORDER BY sequence"
+)
+_TEXT_DIGEST = "SELECT sha256 FROM versions WHERE service = ? AND number = ?"
 _EVENTS_OF = (
     "SELECT sequence, service, number, kind, person, at, note FROM events WHERE service = ? ORDER BY sequence"
 )
@@ -142,14 +146,19 @@ class VersionStore:
         Raises:
             AdapterError: `adapter.register_damaged`, naming the first event or version that does not fit.
         """
-        before = ""
-        for count, row in enumerate(self._read(_ALL_EVENTS), 1):
+        before, saved = "", {}
+        for count, row in enumerate(self._read(_CHAINED), 1):
             before = _chain(before, row[:-1])
             if row[0] != count or row[-1] != before:
                 raise AdapterError("adapter.register_damaged", f"event {row[0]}")
+            if row[3] == EventKind.SAVED:
+                saved[row[1], row[2]] = row[4]
         for service, number, text, sha256 in self._read("SELECT * FROM versions"):
-            if hashlib.sha256(text.encode("utf-8")).hexdigest() != sha256:
+            is_its_own = hashlib.sha256(text.encode("utf-8")).hexdigest() == sha256
+            if not is_its_own or saved.pop((service, number), None) != sha256:
                 raise AdapterError("adapter.register_damaged", f"{service}: version {number}")
+        for service, number in saved:
+            raise AdapterError("adapter.register_damaged", f"{service}: version {number}")
 
     def _read(self, query: str, *arguments: object) -> list[tuple]:  # type: ignore[type-arg]
         with self._using:
@@ -177,8 +186,9 @@ def _append(
     last = connection.execute(
         "SELECT sequence, chain FROM events ORDER BY sequence DESC LIMIT 1"
     ).fetchone() or (0, "")
-    row = (last[0] + 1, service, number, kind.value, act.by, format_instant(act.at), act.note)
-    connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, _chain(last[1], row)))
+    (sha256,) = connection.execute(_TEXT_DIGEST, (service, number)).fetchone()
+    row = (last[0] + 1, service, number, kind.value, sha256, act.by, format_instant(act.at), act.note)
+    connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, _chain(last[1], row)))
 
 
 def _chain(before: str, row: tuple[object, ...]) -> str:

@@ -38,7 +38,8 @@ def roll_over(
     if settings.next is None:
         raise SettingsError("settings.invalid", f"{config}: next: there is none")
     # The department's systems are not needed for it.
-    process = GatewayProcess(settings.model_copy(update={"services": [], "drafts": []}))
+    settings = settings.model_copy(update={"services": [], "drafts": [], "console": None})
+    process = GatewayProcess(settings, answers=False)
     try:
         if back:
             process.roll_over.resume()

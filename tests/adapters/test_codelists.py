@@ -94,7 +94,9 @@ def test_a_field_looks_its_code_up_on_the_day_it_names_or_today() -> None:
 
 
 def test_a_field_without_a_day_to_look_on_is_an_error_that_names_no_value() -> None:
-    refused = refusal("{from: answer.lx, list: 险种, on_date: answer.rq}", DATED, {"lx": "31", "rq": "gestern"})
+    refused = refusal(
+        "{from: answer.lx, list: 险种, on_date: answer.rq}", DATED, {"lx": "31", "rq": "gestern"}
+    )
 
     assert "no day" in refused.detail
     assert "gestern" not in refused.detail
