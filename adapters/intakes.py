@@ -394,4 +394,10 @@ class IntakeRunner:
             self.stopped.wait(self.every_seconds)
 
 
-_BUILT_IN: Mapping[str, IntakeFactory] = {}
+def _sftp(entry: IntakeEntry, parts: IntakeParts) -> Intake:
+    from adapters.sftp.pickup import PickupIntake  # noqa: PLC0415 - paramiko is imported only where SFTP is spoken
+
+    return PickupIntake(entry, parts)
+
+
+_BUILT_IN: Mapping[str, IntakeFactory] = {"sftp": _sftp}

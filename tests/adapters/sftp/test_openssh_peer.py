@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,79 +12,24 @@ import pytest
 from adapters.simulators.sftp import FileExchange
 from hub.clock import FixedClock
 from hub.errors import AdapterError
-from tests.adapters.running import (
-    TODAY,
-    call_of,
-    check_response,
-    described,
-    free_port,
-    has_port_open,
-    only_adapter,
-    tool,
-    wait_until,
-)
+from tests.adapters.running import TODAY, call_of, check_response, described, only_adapter
+from tests.adapters.sftp.openssh import needs_openssh, new_key, sshd, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from adapters.ports import JsonObject
 
-SSHD = tool("sshd")
 QUESTION: JsonObject = {"employer": "91510108MA6C00002F", "year": 2026}
 
-pytestmark = [
-    pytest.mark.skipif(SSHD is None, reason="needs OpenSSH's server (openssh-server)"),
-    pytest.mark.skipif(tool("ssh-keygen") is None, reason="needs ssh-keygen (openssh-client)"),
-    pytest.mark.skipif(
-        os.geteuid() == 0 and not Path("/run/sshd").is_dir(), reason="sshd run by root needs /run/sshd"
-    ),
-]
-
-
-def new_key(path: Path, kind: str, passphrase: str = "") -> str:
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(path)], check=True, capture_output=True
-    )
-    return path.with_suffix(".pub").read_text(encoding="ascii").strip()
-
-
-@contextmanager
-def sshd(folder: Path) -> Iterator[dict[str, str]]:
-    """Run sshd; yields the environment the description refers to."""
-    port = free_port()
-    host_key = new_key(folder / "host", "ed25519")
-    new_key(folder / "other_host", "rsa")
-    client = new_key(folder / "client", "ecdsa", "open sesame")
-    (folder / "authorized").write_text(client, encoding="ascii")
-    config = folder / "sshd_config"
-    config.write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nHostKey {folder}/other_host\n"
-        f"AuthorizedKeysFile {folder}/authorized\nPasswordAuthentication no\nStrictModes no\nUsePAM no\n"
-        f"PidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n",
-        encoding="ascii",
-    )
-    with (
-        (folder / "sshd.log").open("wb") as log,
-        subprocess.Popen([str(SSHD), "-D", "-e", "-f", str(config)], stderr=log) as process,
-    ):
-        try:
-            wait_until(lambda: has_port_open(port))
-            yield {
-                "SOCIAL_INSURANCE_PORT": str(port),
-                "SOCIAL_INSURANCE_HOST_KEY": host_key,
-                "SOCIAL_INSURANCE_CLIENT_KEY": (folder / "client").read_text(encoding="ascii"),
-                "SOCIAL_INSURANCE_PASSPHRASE": "open sesame",
-            }
-        finally:
-            process.terminate()
+pytestmark = needs_openssh
 
 
 def description(folder: Path, **changes: object) -> Path:
     root = folder / "exchange"
     own: dict[str, object] = {
-        "connection__username": subprocess.run(
-            ["id", "-un"], capture_output=True, check=True, text=True
-        ).stdout.strip(),
+        "connection__username": user_name(),
         "connection__passphrase": "env:SOCIAL_INSURANCE_PASSPHRASE",
         **{f"connection__{name}": str(root / name) for name in ("inbox", "outbox", "archive")},
     }
