@@ -44,13 +44,17 @@ class TlsSettings(ConnectionSettings):
 
 @dataclass(frozen=True)
 class Outgoing:
-    """An HTTP request."""
+    """An HTTP request.
+
+    Attributes:
+        content: the body; one that is not in memory can be read more than once.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
+    content: bytes | Iterable[bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a JSON service and answer in the contract's words."""
+"""Ask a REST service and answer in the contract's words."""
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from http import HTTPMethod, HTTPStatus
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from adapters.addresses import endpoint_of
-from adapters.bodies import read_json
 from adapters.ports import Answer, Call, DeferredError, JsonObject, JsonValue
 from adapters.probing import reach_all
+from adapters.rest.answers import Read, read_answer
+from adapters.rest.asking import SAFE, Sender
+from adapters.rest.authentication import OAuth2Auth
+from adapters.rest.content import content_of, headers_of, path_of, query_of
+from adapters.rest.paging import Page, gather
 from adapters.rest.settings import RestSettings
+from adapters.sources import found
 from adapters.web import Outgoing, WebClient, with_port
 from hub.errors import AdapterError
 from hub.telemetry import carrying
@@ -23,21 +26,10 @@ from hub.telemetry import carrying
 if TYPE_CHECKING:
     from adapters.entry import ServiceEntry
     from adapters.sources import Probe
-    from adapters.web import Reply
-
-_SAFE = frozenset({HTTPMethod.GET, HTTPMethod.HEAD})
-_USUAL = {
-    404: "record_not_found",
-    408: "system_timeout",
-    429: "system_unreachable",
-    502: "system_unreachable",
-    503: "system_unreachable",
-    504: "system_timeout",
-}
 
 
 class RestAdapter:
-    """One resource of one JSON service.
+    """One resource of one REST service.
 
     Args:
         entry: the service as described.
@@ -53,31 +45,46 @@ class RestAdapter:
         if settings.deferred_seconds is not None and not entry.is_repeatable:
             raise AdapterError("adapter.configuration_invalid", f"{entry.at}: deferred, so asked again")
         self._url = with_port(settings.url, settings.port).rstrip("/")
+        self._addresses = [self._url]
+        self._addresses += [each.token_url for each in settings.auth if isinstance(each, OAuth2Auth)]
         self._client = WebClient(
             max_answer_bytes=settings.max_answer_bytes,
             tls=settings.tls,
-            guard=entry.guard(endpoint_of(self._url)),
+            guard=entry.guard(*(endpoint_of(address) for address in self._addresses)),
             at=entry.at,
         )
-        self._headers = {
-            "Accept": "application/json",
-            **settings.headers,
-            **(settings.auth.headers() if settings.auth else {}),
-        }
+        self._sender = Sender(entry, settings, self._client)
 
     def answer(self, request: JsonObject, call: Call) -> Answer:
         """Ask the service; see `adapters.ports.Adapter`."""
         deadline = time.monotonic() + self._entry.seconds_for(call)
         if self._settings.for_each is None:
             words = self._translation.to_system(request, call)
-            answer = self._read(self._ask(words, deadline, call.message_id))
+            read = self._ask(words, deadline, call, call.message_id)
         else:
-            answer = self._ask_each(request, call, deadline)
-        return Answer(self._translation.to_contract(answer, request, call))
+            read = Read(self._ask_each(request, call, deadline))
+        documents = (read.document,) if read.document is not None else ()
+        return Answer(self._translation.to_contract(read.value, request, call), documents)
 
     def probe(self, seconds: float) -> Probe:
-        """Connect to the service's host; see `adapters.ports.Adapter`."""
-        return reach_all([self._url], seconds, at=f"{self._entry.at}.connection.url")
+        """Connect to the service's hosts, and read `probe_path` where there is one; see `Adapter`."""
+        started = time.monotonic()
+        at = f"{self._entry.at}.connection"
+        probe = reach_all(self._addresses, seconds, at=f"{at}.url")
+        if not probe.is_reachable or self._settings.probe_path is None:
+            return probe
+        request = Outgoing("GET", self._url + quote(self._settings.probe_path, safe="/%"), self._headers())
+        try:
+            reply = self._sender.send(request, started + seconds)
+        except AdapterError as exc:
+            finding = found("probe.not_asked", f"{at}.probe_path", error=exc.code, reason=exc.detail)
+        else:
+            if reply.status_code < 400:
+                return replace(probe, took_seconds=time.monotonic() - started)
+            finding = found("probe.refused", f"{at}.probe_path", status=reply.status_code)
+        return replace(
+            probe, is_reachable=False, took_seconds=time.monotonic() - started, findings=(finding,)
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -94,7 +101,7 @@ class RestAdapter:
             number, element = numbered
             words = self._translation.to_system(request, call, item=element)
             try:
-                body = self._read(self._ask(words, deadline, f"{call.message_id}.{number}"))
+                body = self._ask(words, deadline, call, f"{call.message_id}.{number}").value
             except AdapterError as exc:
                 if exc.code != "adapter.record_not_found":
                     raise
@@ -109,72 +116,38 @@ class RestAdapter:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _ask(self, words: JsonObject, deadline: float, key: str) -> Reply:
-        seconds = deadline - time.monotonic()
-        if seconds <= 0:
-            raise AdapterError("adapter.system_timeout", "not everything was answered in time")
-        headers = dict(self._headers)
-        content = None
-        if "body" in words:
-            content = json.dumps(words["body"], ensure_ascii=False).encode("utf-8")
-            headers["Content-Type"] = "application/json"
-        if self._settings.idempotency_header is not None and self._settings.method not in _SAFE:
+    def _ask(self, words: JsonObject, deadline: float, call: Call, key: str) -> Read:
+        settings = self._settings
+        request = self._request(words, call, key)
+        if settings.paging is None:
+            return read_answer(self._sender.send(request, deadline), settings)
+
+        def ask(url: str) -> Page:
+            reply = self._sender.send(replace(request, url=url), deadline)
+            return Page(read_answer(reply, settings).value, reply.headers.get("link", ""))
+
+        return Read(gather(request.url, settings.paging, ask))
+
+    def _request(self, words: JsonObject, call: Call, key: str) -> Outgoing:
+        settings = self._settings
+        headers = {**self._headers(), **headers_of(words, settings.styles)}
+        content = content_of(words, settings.body_format, settings.body_type, call.files)
+        if content is not None:
+            headers |= {"Content-Type": content.media_type, "Content-Length": str(content.size)}
+        if settings.idempotency_header is not None and settings.method not in SAFE:
             # A string of RFC 9651, as draft-ietf-httpapi-idempotency-key-header section 2.1 has it.
-            headers[self._settings.idempotency_header] = f'"{key}"'
-        outgoing = Outgoing(
-            self._settings.method,
-            self._url + _filled(self._settings.path, _texts(words, "path")),
+            headers[settings.idempotency_header] = f'"{key}"'
+        query = urlencode(query_of(words, settings.styles), quote_via=quote)
+        return Outgoing(
+            settings.method,
+            self._url + path_of(settings.path, words, settings.styles) + (f"?{query}" if query else ""),
             headers=headers,
-            params=_texts(words, "query"),
-            content=content,
+            content=b"".join(content) if content is not None and content.is_in_memory else content,
         )
-        return self._client.send(outgoing, seconds=seconds)
 
-    def _read(self, reply: Reply) -> JsonValue:
-        status = reply.status_code
-        configured = self._settings.statuses.get(str(status))
-        code = configured or _USUAL.get(status) or ("system_fault" if status >= 400 else None)
-        if code is not None:
-            raise AdapterError(f"adapter.{code}", f"HTTP {status}")
-        if status == HTTPStatus.ACCEPTED and self._settings.deferred_seconds is not None:
-            raise DeferredError(timedelta(seconds=self._settings.deferred_seconds), _retry_after(reply))
-        if status == HTTPStatus.NO_CONTENT:
-            return None
-        return read_json(reply.content, self._settings.encoding)
-
-
-def _retry_after(reply: Reply) -> timedelta | None:
-    """Return what the service says in seconds (RFC 9110 section 10.2.3); a date is left alone."""
-    text = reply.headers.get("retry-after", "")
-    return (
-        timedelta(seconds=max(int(text), 1)) if text.isascii() and text.isdigit() and len(text) < 8 else None
-    )
-
-
-def _texts(words: JsonObject, part: str) -> dict[str, str]:
-    members = words.get(part, {})
-    if not isinstance(members, dict):
-        raise AdapterError("adapter.mapping_failed", f"/{part}: is not an object")
-    texts = {}
-    for name, value in members.items():
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise AdapterError(
-                "adapter.mapping_failed", f"/{part}/{name}: is neither text nor a whole number"
-            )
-        texts[name] = str(value)
-    return texts
-
-
-def _filled(path: str, values: dict[str, str]) -> str:
-    """Fill the path's names, each as one segment whatever it contains.
-
-    Raises:
-        AdapterError: a name has no value, or one that would mean another path.
-    """
-    for name, value in values.items():
-        if value in {"", ".", ".."}:
-            raise AdapterError("adapter.mapping_failed", f"/path/{name}: is empty or a relative path")
-        path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    if "{" in path:
-        raise AdapterError("adapter.mapping_failed", "/path: a name of the path has no value")
-    return path
+    def _headers(self) -> dict[str, str]:
+        accepted = {"json": "application/json", "xml": "application/xml"}
+        return {
+            "Accept": accepted.get(self._settings.answer_format, "*/*"),
+            **self._settings.headers,
+        }
