@@ -13,13 +13,15 @@ import typer
 from hub.cli import AsJson, print_json
 
 if TYPE_CHECKING:
-    from adapters.simulators.generated import Plan, StandIn
+    from adapters.simulators.generated import FilePlan, Offer, Plan, StandIn
 
-_HOW = "rest, soap or sftp for a contract; a file says it itself."
+_HOW = "rest, soap or sftp, for a contract; a file says it itself."
 
 
 def simulate(
-    what: Annotated[str, typer.Argument(help="A contract, such as disability-certificate/v1.")],
+    what: Annotated[
+        str, typer.Argument(help="A contract, such as disability-certificate/v1; or a WSDL file.")
+    ],
     protocol: Annotated[str, typer.Option("--as", help=_HOW)] = "",
     contracts: Annotated[
         Path, typer.Option(help="The folder of contracts.", exists=True, file_okay=False)
@@ -34,6 +36,14 @@ def simulate(
         int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
     ] = 0,
     seed: Annotated[str, typer.Option(help="Decides the answers; the same seed gives the same ones.")] = "0",
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of schemas that answer for what a file imports from elsewhere.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     samples: Annotated[
         Path | None,
         typer.Option(help="Folder of NAME.request.json with NAME.answer.json, answered as recorded."),
@@ -64,7 +74,14 @@ def simulate(
 
     Example: heliograph simulate disability-certificate/v1 --as rest --slow 3 --share 0.2
     """
-    from adapters.simulators.generated import Misbehaviour, Misconduct, plan_for, running
+    from adapters.simulators.generated import (
+        FilePlan,
+        Misbehaviour,
+        Misconduct,
+        plan_for,
+        running,
+        running_file,
+    )
     from hub.identifiers import ServiceId, is_service_id
 
     if service is not None and not is_service_id(service):
@@ -84,6 +101,17 @@ def simulate(
         slow_seconds=slow or 0.0,
         seed=seed,
     )
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    if Path(what).is_file():
+        of_file = FilePlan(
+            file=Path(what), folder=folder, catalogue=catalogue, port=port, seed=seed, misconduct=misconduct
+        )
+        with running_file(of_file) as offer:
+            _announce_file(of_file, offer, as_json=as_json)
+            stopped.wait()
+        return
     plan = plan_for(
         contracts,
         what,
@@ -96,12 +124,25 @@ def simulate(
         samples=samples,
         is_recording=record,
     )
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     with running(plan) as stand_in:
         _announce(plan, stand_in, as_json=as_json)
         stopped.wait()
+
+
+def _announce_file(plan: FilePlan, offer: Offer, *, as_json: bool) -> None:
+    """Say where the stand-in of a file listens, and what describes it there."""
+    described = [str(plan.folder / name) for name in offer.secrets]
+    if as_json:
+        told = {
+            "file": str(plan.file),
+            "kind": offer.kind,
+            "port": offer.port,
+            "connection": offer.connection,
+        }
+        print_json(told | {"described_by": described})
+        return
+    typer.echo(f"A stand-in of {plan.file.name} ({offer.kind}) listens on 127.0.0.1:{offer.port}")
+    typer.echo(f"It is described by {', '.join(described)}: register it from there")
 
 
 def _announce(plan: Plan, stand_in: StandIn, *, as_json: bool) -> None:

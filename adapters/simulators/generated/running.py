@@ -67,6 +67,24 @@ class Plan:
     clock: Clock = field(default_factory=SystemClock)
 
 
+@dataclass(frozen=True, kw_only=True)
+class FilePlan:
+    """What system of a file is wanted; the fields as of `Plan`.
+
+    Attributes:
+        file: a WSDL with what it imports beside it.
+        catalogue: a folder of schemas that answer for imports from elsewhere.
+    """
+
+    file: Path
+    folder: Path
+    catalogue: Path | None = None
+    port: int = 0
+    seed: str = "0"
+    misconduct: Misconduct = field(default_factory=Misconduct)
+    clock: Clock = field(default_factory=SystemClock)
+
+
 @dataclass(frozen=True)
 class StandIn:
     """A running stand-in.
@@ -97,11 +115,36 @@ def plan_for(contracts: Path, contract: str, **wanted: object) -> Plan:
 
 @contextmanager
 def running(plan: Plan) -> Iterator[StandIn]:
-    """Run a stand-in until the end of the block.
+    """Run the stand-in of a contract until the end of the block.
 
     Raises:
         AdapterError: `adapter.configuration_invalid`, it cannot be made for this contract, or cannot listen.
     """
+    if plan.kind not in _SERVERS:
+        detail = f"{plan.kind} is none of {', '.join(_SERVERS)}"
+        raise AdapterError("adapter.configuration_invalid", detail)
+    with _offered(lambda: _SERVERS[plan.kind](plan)) as offer:
+        yield _published(plan, offer)
+
+
+@contextmanager
+def running_file(plan: FilePlan) -> Iterator[Offer]:
+    """Run the stand-in of a system that a file describes until the end of the block.
+
+    Its description with the stand-in's address is written into the folder, to be registered from there.
+
+    Raises:
+        AdapterError: `adapter.configuration_invalid`, nothing can be made of the file, or it cannot listen.
+    """
+    with _offered(lambda: _described(plan)) as offer:
+        for name, content in offer.secrets.items():
+            publish(plan.folder, name, content)
+        yield offer
+
+
+@contextmanager
+def _offered(serve: Callable[[], AbstractAsyncContextManager[Offer]]) -> Iterator[Offer]:
+    """Run a server in a thread with an event loop of its own."""
     control: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
     offers: list[Offer] = []
     failures: list[BaseException] = []
@@ -110,7 +153,7 @@ def running(plan: Plan) -> Iterator[StandIn]:
     async def run() -> None:
         stop = asyncio.Event()
         control["stop"] = (asyncio.get_running_loop(), stop)
-        async with _SERVERS[plan.kind](plan) as offer:
+        async with serve() as offer:
             offers.append(offer)
             settled.set()
             await stop.wait()
@@ -118,24 +161,20 @@ def running(plan: Plan) -> Iterator[StandIn]:
     def work() -> None:
         try:
             asyncio.run(run())
-        except (OSError, AdapterError) as exc:
+        except (OSError, ValueError, AdapterError) as exc:
             failures.append(exc)
         finally:
             settled.set()
 
-    if plan.kind not in _SERVERS:
-        detail = f"{plan.kind} is none of {', '.join(_SERVERS)}"
-        raise AdapterError("adapter.configuration_invalid", detail)
     thread = threading.Thread(target=work, name="stand-in")
     thread.start()
     try:
         settled.wait(_START_SECONDS)
         if not offers:
             cause = failures[0] if failures else None
-            raise AdapterError(
-                "adapter.configuration_invalid", f"the stand-in does not start: {cause}"
-            ) from cause
-        yield _published(plan, offers[0])
+            detail = cause.detail if isinstance(cause, AdapterError) else f"it does not start: {cause}"
+            raise AdapterError("adapter.configuration_invalid", f"the stand-in: {detail}") from cause
+        yield offers[0]
     finally:
         if "stop" in control and thread.is_alive():
             loop, stop = control["stop"]
@@ -168,6 +207,31 @@ def _rest(plan: Plan) -> AbstractAsyncContextManager[Offer]:
 
     stand_in = JsonStandIn(_respondent(plan), plan.misconduct)
     return _http(stand_in.app(), plan.port, stand_in.offer)
+
+
+def _soap(plan: Plan) -> AbstractAsyncContextManager[Offer]:
+    from adapters.simulators.generated.contractsoap import ContractSoap  # noqa: PLC0415 - likewise
+
+    stand_in = ContractSoap(_respondent(plan), plan.misconduct)
+    return _http(stand_in.app(), plan.port, stand_in.offer)
+
+
+def _described(plan: FilePlan) -> AbstractAsyncContextManager[Offer]:
+    from adapters.simulators.generated.soap import PATH, SoapStandIn  # noqa: PLC0415 - likewise
+    from adapters.simulators.generated.wsdl import read_served  # noqa: PLC0415 - likewise
+
+    wsdl = read_served(plan.file, plan.catalogue)
+    stand_in = SoapStandIn(wsdl=wsdl, misconduct=plan.misconduct, seed=plan.seed, clock=plan.clock)
+
+    def offer(port: int) -> Offer:
+        address = f"http://127.0.0.1:{port}{PATH}"
+        connection = {"wsdl": "service.wsdl", "address": address}
+        content = wsdl.at_address(address).decode("utf-8")
+        return Offer(
+            kind="soap", port=port, connection=connection, request={}, secrets={"service.wsdl": content}
+        )
+
+    return _http(stand_in.app(), plan.port, offer)
 
 
 def _sftp(plan: Plan) -> AbstractAsyncContextManager[Offer]:
@@ -212,4 +276,8 @@ async def _http(app: Starlette, port: int, offer: Callable[[int], Offer]) -> Asy
         listener.close()
 
 
-_SERVERS: Mapping[str, Callable[[Plan], AbstractAsyncContextManager[Offer]]] = {"rest": _rest, "sftp": _sftp}
+_SERVERS: Mapping[str, Callable[[Plan], AbstractAsyncContextManager[Offer]]] = {
+    "rest": _rest,
+    "soap": _soap,
+    "sftp": _sftp,
+}
