@@ -18,6 +18,8 @@ from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapters.collectedlarge import LargeFetcher
+from adapters.collecting import Collector
 from adapters.configuration import load_intakes
 from adapters.console.app import build_console_app
 from adapters.console.serving import ConsoleServer
@@ -166,6 +168,7 @@ class GatewayProcess:
         self._deferrals = DeferralRunner(
             gateway=self.gateway, client=self.client_for(min(self.gateway.subsystems))
         )
+        self._collector = self._open_collector()
         self.readiness = gateway_readiness(
             key=self._key,
             trust_lists=self.trust_lists,
@@ -239,6 +242,8 @@ class GatewayProcess:
         work += [(f"intake-{runner.id}", runner.run) for runner in self.intakes]
         work += [("drafts", runner.run) for runner in self._drafts]
         work += [("secrecy", registration.run) for registration in self._registrations]
+        if self._collector is not None:
+            work += [("collecting", self._collector.run)]
         if self.connections is not None:
             work += [("tls", self.connections.run)]
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
@@ -258,6 +263,8 @@ class GatewayProcess:
         self.queue.stop()
         for intake in self.intakes:
             intake.stopped.set()
+        if self._collector is not None:
+            self._collector.stopped.set()
         for runner in self._drafts:
             runner.stopped.set()
         for registration in self._registrations:
@@ -284,6 +291,15 @@ class GatewayProcess:
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _open_collector(self) -> Collector | None:
+        """Return what comes for messages; None where the hub calls."""
+        if not self._settings.collects:
+            return None
+        client = self.client_for(min(self.gateway.subsystems))
+        stopped = threading.Event()
+        large = LargeFetcher(gateway=self.gateway, desk=self.desk, client=client, stopped=stopped)
+        return Collector(gateway=self.gateway, client=client, fetch_large=large.answer, stopped=stopped)
 
     def _plan_roll_over(self) -> RollOver:
         settings = self._settings

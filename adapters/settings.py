@@ -111,6 +111,8 @@ class GatewaySettings(_Settings):
         plain_http_beyond_loopback: whether plain HTTP may leave this machine, because a terminator encrypts.
         limits: what callers may take of the server.
         hub_url: where the hub answers.
+        collects: whether the gateway comes for its messages, because nobody can call it; its services then
+            stand in the registry without an address.
         hub_member: whose receipts are believed.
         signing: the key that signs.
         next: the key that shall sign after it, as soon as its chain is there; a running gateway notices it.
@@ -138,6 +140,7 @@ class GatewaySettings(_Settings):
     limits: Annotated[WireLimits, BeforeValidator(read_limits)] = WireLimits()
     hub_url: ReferredText
     hub_member: _Member
+    collects: bool = False
     signing: KeySettings
     next: KeySettings | None = None
     decryption: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()

@@ -27,6 +27,7 @@ from hub.bundles import (
     bundle_routes,
 )
 from hub.clock import Clock, SystemClock
+from hub.collection import CollectionCourier, CollectionDesk, Waking, collection_routes
 from hub.contracts import load_contracts
 from hub.custody import Connections, KeyRing, open_key, open_wrapping_key
 from hub.database import ServingClaim, Writer, open_database
@@ -158,7 +159,7 @@ _LOOKS_FOR_INTERRUPTED = 5  # One look in so many turns of the claim.
 _OWN_ANSWERS_SECONDS = 20.0
 _UPKEEP_ENDS_SECONDS = 5.0
 _T = TypeVar("_T")
-_MESSAGES_AT = ("/api/v1/messages", "/api/v1/uploads", "/api/v1/downloads")
+_MESSAGES_AT = ("/api/v1/messages", "/api/v1/uploads", "/api/v1/downloads", "/api/v1/collections")
 _logger = structlog.get_logger(__name__)
 
 
@@ -209,6 +210,7 @@ class Hub:
     readings: Readings
     reindexer: Reindexer | None
     courier: Courier
+    collections: CollectionDesk
     portal: Portal
     registry_file: Path | None
     connections: Connections | None
@@ -365,14 +367,27 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     roll_over.resume()
     party = Party(SubsystemId(settings.subsystem), key)
-    traffic = Traffic()
+    traffic, waking = Traffic(), Waking()
     own_services = _own_services(certificates, archive, party.subsystem, clock)
     answers = RevocationAnswers(engine, writer)
     pipeline = Pipeline(
         registry=registry,
         contracts=contracts,
         validator=validator,
-        courier=OwnCourier(own_services, party, clock, beyond=courier),
+        courier=OwnCourier(
+            own_services,
+            party,
+            clock,
+            beyond=CollectionCourier(
+                engine=engine,
+                writer=writer,
+                vault=vault,
+                waking=waking,
+                clock=clock,
+                retention_of=_retention_of(contracts),
+                beyond=courier,
+            ),
+        ),
         recorder=Recorder(
             log=log,
             vault=vault,
@@ -539,6 +554,17 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         readings=readings,
         reindexer=reindexer,
         courier=courier,
+        collections=CollectionDesk(
+            engine=engine,
+            writer=writer,
+            vault=vault,
+            waking=waking,
+            clock=clock,
+            pipeline=pipeline,
+            outbox=outbox,
+            tickets=Tickets(vault, clock),
+            hub=party.subsystem,
+        ),
         portal=Portal(
             PortalParts(
                 engine=engine,
@@ -640,13 +666,20 @@ def _open_vault(settings: Settings, engine: Engine, clock: Clock) -> Vault:
 def _large_delivery(
     settings: Settings, vault: Vault, writer: Writer, contracts: Mapping[ContractId, Contract]
 ) -> LargeDelivery:
+    return LargeDelivery(
+        vault=vault,
+        writer=writer,
+        retention_of=_retention_of(contracts),
+        most_bytes=settings.largest_message_bytes,
+    )
+
+
+def _retention_of(contracts: Mapping[ContractId, Contract]) -> Callable[[Service], str | None]:
     def retention_of(service: Service) -> str | None:
         contract = contracts.get(service.contract)
         return contract.retention.period.text if contract and contract.retention else None
 
-    return LargeDelivery(
-        vault=vault, writer=writer, retention_of=retention_of, most_bytes=settings.largest_message_bytes
-    )
+    return retention_of
 
 
 def _transfer_limits(settings: Settings) -> TransferLimits:
@@ -865,6 +898,7 @@ def build_app(hub: Hub, *, delivers: bool = True) -> FastAPI:
         )
     )
     app.include_router(upload_routes(hub.uploads, hub.pipeline.clock))
+    app.include_router(collection_routes(hub.collections))
     app.include_router(readings_routes(hub.readings, authenticate))
     app.include_router(explanation_routes(hub.pipeline.validator, hub.pipeline.clock, authenticate))
     app.include_router(evidence_routes(desk=hub.desk, archive=hub.archive, authenticate=authenticate))

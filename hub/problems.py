@@ -34,6 +34,8 @@ _STATUS = {
     "exchange.in_progress": 409,
     "exchange.answer_not_awaited": 409,
     "exchange.queued": 409,
+    "exchange.poll_unusable": 409,
+    "exchange.not_collected": 504,
     "exchange.upload_unknown": 404,
     "exchange.upload_offset_mismatch": 409,
     "exchange.upload_quota": 429,

@@ -19,10 +19,18 @@ from hub.exchange.largedelivery import (
     TICKET_HEADER,
     LargeDelivery,
 )
-from hub.exchange.model import ExchangeRecord, ExchangeState, Outcome
+from hub.exchange.model import (
+    Arrived,
+    ExchangeRecord,
+    ExchangeState,
+    Identified,
+    Opened,
+    Outcome,
+    Signed,
+)
 from hub.exchange.outbox_routes import delivery_routes
 from hub.exchange.outcomes import OUTCOMES_PURPOSE, OutcomeService
-from hub.exchange.own import OwnAnswer, OwnCourier, OwnService
+from hub.exchange.own import OwnAnswer, OwnCourier, OwnService, own_right, own_service
 from hub.exchange.own_revocation import OwnAnswers
 from hub.exchange.pipeline import Pipeline
 from hub.exchange.ports import Courier
@@ -51,6 +59,7 @@ __all__ = [
     "TICKET_HEADER",
     "AnswerName",
     "Archive",
+    "Arrived",
     "Belief",
     "Courier",
     "DeadLetters",
@@ -62,8 +71,10 @@ __all__ = [
     "HeldMessages",
     "HttpCourier",
     "HubAudit",
+    "Identified",
     "Interruptions",
     "LargeDelivery",
+    "Opened",
     "Outcome",
     "OutcomeService",
     "OwnAnswer",
@@ -83,6 +94,7 @@ __all__ = [
     "Search",
     "SearchKeys",
     "Seen",
+    "Signed",
     "Tickets",
     "Traffic",
     "What",
@@ -93,6 +105,8 @@ __all__ = [
     "exchange_routes",
     "forget_keys",
     "in_threads",
+    "own_right",
+    "own_service",
     "read_body",
     "readings_routes",
     "send_container",

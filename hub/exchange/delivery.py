@@ -64,7 +64,10 @@ class HttpCourier:
         Raises:
             ExchangeError: `exchange.undeliverable` or `exchange.delivery_timeout`.
         """
-        session = GatewaySession(self._open_session(), self._tls_to(service.gateway_url))
+        url = service.gateway_url
+        if url is None:
+            raise ExchangeError("exchange.undeliverable", "its gateway has no address to call")
+        session = GatewaySession(self._open_session(), self._tls_to(url), url)
         try:
             with expecting(_answerer(request, receipt, service)):
                 if isinstance(request, LargeEnvelope):
@@ -118,7 +121,7 @@ class HttpCourier:
         inject(headers)
         timeout = aiohttp.ClientTimeout(total=service.timeout_seconds, connect=_CONNECT_SECONDS)
         async with session.request(
-            "POST", service.gateway_url, data=request.raw, headers=headers, timeout=timeout
+            "POST", session.url, data=request.raw, headers=headers, timeout=timeout
         ) as response:
             return await read_reply(response)
 

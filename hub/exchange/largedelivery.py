@@ -74,10 +74,12 @@ class GatewaySession:
     Attributes:
         session: of the event loop.
         tls: how the connection is made safe; None for plain HTTP where that is allowed.
+        url: where the gateway takes messages.
     """
 
     session: aiohttp.ClientSession
     tls: ssl.SSLContext | bool
+    url: str
 
     def request(self, method: str, url: str, **more: Any) -> _RequestContextManager:
         """Begin a request."""
@@ -115,14 +117,14 @@ class LargeDelivery:
         }
         inject(headers)
         async with session.request(
-            "POST", service.gateway_url, data=request.raw, headers=headers, timeout=timeout
+            "POST", session.url, data=request.raw, headers=headers, timeout=timeout
         ) as response:
             if (
                 response.status not in {HTTPStatus.OK, HTTPStatus.CREATED}
                 or OFFSET_HEADER not in response.headers
             ):
                 return await read_reply(response)
-            place = _place(service.gateway_url, response.headers)
+            place = _place(session.url, response.headers)
             offset = _offset(response.headers)
         await self._send_rest(session, place, request, offset)
         complete = {OFFSET_HEADER: str(request.size), COMPLETE_HEADER: "?1", "Content-Type": PART_MEDIA_TYPE}
@@ -140,7 +142,7 @@ class LargeDelivery:
             envelope = open_announcement(reply.body, most_bytes=self.most_bytes)
         except EnvelopeError as error:
             raise ExchangeError("exchange.answer_unreadable", str(error)) from error
-        place = _place(service.gateway_url, reply.headers)
+        place = _place(session.url, reply.headers)
         ticket = reply.headers.get(TICKET_HEADER, "")
         await asyncio.to_thread(self.vault.require_room, envelope.size)
         retention = self.retention_of(service)

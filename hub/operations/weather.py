@@ -134,6 +134,6 @@ def worst_of(states: set[str]) -> BreakerState:
     return BreakerState.CLOSED
 
 
-def host_of(url: str) -> str:
-    """Return the host of a gateway's address."""
-    return urlsplit(url).hostname or ""
+def host_of(url: str | None) -> str:
+    """Return the host of a gateway's address; nothing for one that comes for its messages."""
+    return urlsplit(url or "").hostname or ""

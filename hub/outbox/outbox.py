@@ -20,7 +20,7 @@ from hub.outbox import store
 from hub.outbox.model import Attempt, DeliveryState, Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine
@@ -203,6 +203,10 @@ class Outbox:
                 "detail": failure.detail,
             },
         )
+
+    def hasten(self, connection: Connection, recipients: Collection[SubsystemId]) -> int:
+        """Have what waits for recipients tried at once: they are back. Return how much there was."""
+        return store.hasten(connection, recipients, self._clock.now())
 
     def give_back(self, connection: Connection, delivery: Delivery, failure: Ending) -> None:
         """Enter that an attempt was broken off, for a reason that is not the recipient's; due at once."""

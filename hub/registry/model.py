@@ -138,7 +138,8 @@ class Service:
     Attributes:
         id: names the subsystem that answers.
         contract: what a request and an answer contain.
-        gateway_url: where the member's gateway listens; http or https.
+        gateway_url: where the member's gateway listens; http or https. None where nobody can call it: then
+            it comes for its messages.
         timeout_seconds: how long an answer may take.
         titles: for people.
         delivery: how what waits for it is delivered.
@@ -146,7 +147,7 @@ class Service:
 
     id: ServiceId
     contract: ContractId
-    gateway_url: str
+    gateway_url: str | None = None
     timeout_seconds: int
     titles: Title
     delivery: DeliveryPolicy = field(default_factory=DeliveryPolicy)
@@ -154,7 +155,7 @@ class Service:
     def __post_init__(self) -> None:
         _require(is_service_id(self.id), "id: not <USCC>/<subsystem>/<service>")
         _require(is_contract_id(self.contract), "contract: not <name>/v<N>")
-        _require(_is_gateway_url(self.gateway_url), "gateway_url: not an http or https address")
+        _require_gateway_url(self.gateway_url)
         _require(
             0 < self.timeout_seconds <= LONGEST_TIMEOUT_SECONDS,
             f"timeout_seconds: not 1 to {LONGEST_TIMEOUT_SECONDS}",
@@ -217,7 +218,7 @@ class Subscription:
         subscriber: the subsystem that is sent them.
         service: whose events; its contract is one of events.
         topics: which of them: a topic, `prefix.*` for all that begin with `prefix.`, or `*` for all.
-        gateway_url: where the subscriber's gateway listens; http or https.
+        gateway_url: where the subscriber's gateway listens, as with a service.
         valid_from: the first day, in China Standard Time.
         valid_until: the last day; None for as long as nobody ends it.
     """
@@ -226,9 +227,9 @@ class Subscription:
     subscriber: SubsystemId
     service: ServiceId
     topics: tuple[str, ...]
-    gateway_url: str
     valid_from: date
     valid_until: date | None = None
+    gateway_url: str | None = None
 
     def __post_init__(self) -> None:
         _require(_RIGHT_ID.fullmatch(self.id), "id: not 1 to 80 of a-z, 0-9 and hyphen")
@@ -237,7 +238,7 @@ class Subscription:
         _require(self.topics, "topics: none is given")
         _require(len(set(self.topics)) == len(self.topics), "topics: one is given twice")
         _require(all(_is_topic(topic) for topic in self.topics), "topics: not a topic, `prefix.*` or `*`")
-        _require(_is_gateway_url(self.gateway_url), "gateway_url: not an http or https address")
+        _require_gateway_url(self.gateway_url)
         _require(
             self.valid_until is None or self.valid_from <= self.valid_until,
             "valid_until: before valid_from",
@@ -382,6 +383,10 @@ def key_of(entry: RegistryEntry) -> tuple[str, str]:
 
 def _is_topic(text: str) -> bool:
     return len(text) <= _LONGEST_TOPIC and _TOPIC.fullmatch(text) is not None
+
+
+def _require_gateway_url(url: str | None) -> None:
+    _require(url is None or _is_gateway_url(url), "gateway_url: not an http or https address")
 
 
 def _is_gateway_url(url: str) -> bool:

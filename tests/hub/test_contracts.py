@@ -57,7 +57,13 @@ def invalid_examples() -> list[Path]:
 def test_every_contract_of_the_flagship_of_the_hub_itself_and_the_echo_are_there(
     contracts: Mapping[ContractId, Contract],
 ) -> None:
-    of_the_hub = {"certificate-registration/v1", "certificate-withdrawal/v1", "message-outcome/v1"}
+    of_the_hub = {
+        "certificate-registration/v1",
+        "certificate-withdrawal/v1",
+        "message-outcome/v1",
+        "message-collection/v1",
+        "gateway-status/v1",
+    }
     of_each_pattern = {"echo/v1", "notice/v1", "proof-status/v1", "work-injury-appraisal/v1"}
     assert set(contracts) == {*FLAGSHIP, *of_the_hub, *of_each_pattern}
 

@@ -30,6 +30,8 @@ PUBLIC = {
     ("HEAD", "/api/v1/uploads/{upload_id}"),
     ("PATCH", "/api/v1/uploads/{upload_id}"),
     ("GET", "/api/v1/downloads/{sha256}"),
+    ("POST", "/api/v1/collections"),
+    ("POST", "/api/v1/collections/{number}"),
     ("GET", "/log/checkpoint"),
     ("GET", "/log/checkpoints/{size}"),
     ("GET", "/log/checkpoints/{size}/record"),

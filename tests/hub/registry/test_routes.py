@@ -191,5 +191,5 @@ def test_the_routes_describe_the_body_they_take(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
     put = description["paths"]["/api/v1/services/{entry_id}"]["put"]
     schema = put["requestBody"]["content"]["application/json"]["schema"]
-    assert set(schema["required"]) == {"id", "contract", "gateway_url", "timeout_seconds", "titles"}
+    assert set(schema["required"]) == {"id", "contract", "timeout_seconds", "titles"}
     assert put["security"]
