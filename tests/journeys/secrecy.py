@@ -123,7 +123,7 @@ def registered(world: World, subsystem: SubsystemId, label: str) -> bool:
     return any(entry.x509 == world.pki.certificates(label)[0] for entry in entries.values())
 
 
-def register_appraisal(world: World, gateway_url: str) -> None:
+def register_appraisal(world: World, gateway_url: str | None) -> None:
     """Enter the service and who may ask it."""
     right = AccessRight(
         id="fund-asks-appraisal",  # type: ignore[arg-type]  # a literal id

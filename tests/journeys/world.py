@@ -238,12 +238,16 @@ def _publish_all_contracts(prepared: Prepared) -> None:
         config.write_text(text.replace(str(PROJECT / "contracts"), str(folder)), encoding="utf-8")
 
 
-def echo_service(service: ServiceId, gateway_url: str, timeout_seconds: int = TIMEOUT_SECONDS) -> Service:
+def echo_service(
+    service: ServiceId, gateway_url: str | None, timeout_seconds: int = TIMEOUT_SECONDS
+) -> Service:
     """Describe an echo service to the registry."""
     return service_at(service, ECHO, gateway_url, timeout_seconds)
 
 
-def service_at(service: ServiceId, contract: ContractId, gateway_url: str, timeout_seconds: int) -> Service:
+def service_at(
+    service: ServiceId, contract: ContractId, gateway_url: str | None, timeout_seconds: int
+) -> Service:
     """Describe a service to the registry."""
     return Service(
         id=service,
