@@ -26,11 +26,17 @@ class _Body(BaseModel):
 
 
 class Described(_Body):
-    """A description; `note` says why, `is_whole` that what it leaves out is to be retired."""
+    """A description; `note` says why, `is_whole` that services it leaves out are retired."""
 
     text: _Text
     note: str = ""
     is_whole: bool = False
+
+
+class Applied(Described):
+    """A description and, by service, the digest of what its plan was compared with."""
+
+    bases: dict[str, str] | None = None
 
 
 class Decision(_Body):
@@ -87,8 +93,8 @@ def build_router(bench: Workbench) -> APIRouter:  # noqa: C901 - one list of rou
         return {"is_empty": made.is_empty, "changes": [change_json(each) for each in made.changes]}
 
     @router.post("/adapters/apply")
-    def apply(body: Described, who: who_calls) -> dict[str, Any]:
-        done = bench.apply(body.text, who, note=body.note, is_whole=body.is_whole)
+    def apply(body: Applied, who: who_calls) -> dict[str, Any]:
+        done = bench.apply(body.text, who, note=body.note, is_whole=body.is_whole, bases=body.bases)
         return {"versions": [version_json(each) for each in done]}
 
     @router.post("/adapters/versions", status_code=201)

@@ -49,17 +49,33 @@ class Workbench:
     clock: Clock
 
     def apply(
-        self, text: str, who: Administrator, *, note: str = "", is_whole: bool = False
+        self,
+        text: str,
+        who: Administrator,
+        *,
+        note: str = "",
+        is_whole: bool = False,
+        bases: Mapping[str, str] | None = None,
     ) -> tuple[AdapterVersion, ...]:
         """Make what answers as a file says: save what differs, and activate it where nobody has to approve.
 
         Every change is checked before the first is made. With four eyes or a test that is needed, what is not
         ready stays saved and waits.
 
+        Args:
+            text: YAML with `services:`.
+            who: decides it.
+            note: why.
+            is_whole: whether registered services that the text leaves out are retired.
+            bases: by service, the digest of what answered when the person looked at the plan.
+
         Raises:
-            AdapterError: as `AdapterRegister.plan`, `save` and `activate`.
+            AdapterError: as `AdapterRegister.plan`, `save` and `activate`; `adapter.version_conflict`: the
+                plan is another one by now.
         """
         plan = self.register.plan(text, is_whole=is_whole)
+        if bases is not None and {each.service: each.base for each in plan.changes} != bases:
+            raise AdapterError("adapter.version_conflict", "what answers has changed since the plan")
         texts = split(text)
         done = []
         for change in plan.changes:

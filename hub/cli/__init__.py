@@ -42,6 +42,7 @@ def main() -> None:
 def _add_commands() -> None:
     """Put the command line together, once in a process."""
     from hub.cli import (
+        adapterpreview,  # noqa: F401 - it adds to `adapters`
         adapters,
         administration,
         alarms,
