@@ -61,7 +61,7 @@ class SiteTexts:
         return b"# SPDX-License-Identifier: Apache-2.0\n" + _HEADER + out.getvalue()
 
 
-SITES = (SiteTexts("hub.pages"), SiteTexts("hub.portal"))
+SITES = (SiteTexts("hub.pages"), SiteTexts("hub.portal"), SiteTexts("adapters.wizard"))
 
 _HEADER = b"""msgid ""
 msgstr ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FORM_TOKEN = "form_token"  # noqa: S105 (a field's name)
 _PATH = re.compile(r"/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]*")
-_MOST_FIELDS = 100
+MOST_FORM_FIELDS = 100
 _URL_ENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 
@@ -58,7 +58,7 @@ def own_path(text: str, otherwise: str, *, below: str) -> str:
 
 
 async def read_form(
-    request: Request, *, most_bytes: int, takes_files: bool = False, most_fields: int = _MOST_FIELDS
+    request: Request, *, most_bytes: int, takes_files: bool = False, most_fields: int = MOST_FORM_FIELDS
 ) -> SentForm:
     """Read a form; each field's name counts once.
 

@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from hub.errors import HubError, Language, PortalError, error_kinds
-from hub.pages.forms import SentForm, own_path, read_form, require_form_token
+from hub.pages.forms import MOST_FORM_FIELDS, SentForm, own_path, read_form, require_form_token
 from hub.pages.languages import language_of, remember_language
 from hub.pages.origins import is_secure, require_own_origin, session_cookie
 from hub.problems import status_of
@@ -131,6 +131,7 @@ class Page(Generic[CallT]):
         method: GET or POST.
         answer: makes the page, in a thread.
         most_bytes: the largest form that is read.
+        most_fields: how many fields it may have.
         takes_files: whether its form brings files.
     """
 
@@ -138,6 +139,7 @@ class Page(Generic[CallT]):
     answer: Callable[[CallT], Response]
     method: str = "GET"
     most_bytes: int = MOST_FORM_BYTES
+    most_fields: int = MOST_FORM_FIELDS
     takes_files: bool = False
 
     @property
@@ -234,4 +236,9 @@ class Site(Generic[VisitorT, CallT]):
 
 
 async def _read(request: Request, page: Page[Any]) -> SentForm:
-    return await read_form(request, most_bytes=page.most_bytes, takes_files=page.takes_files)
+    return await read_form(
+        request,
+        most_bytes=page.most_bytes,
+        most_fields=page.most_fields,
+        takes_files=page.takes_files,
+    )

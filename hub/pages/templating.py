@@ -73,6 +73,7 @@ def make_environment(language: Language, package: str, values: Mapping[str, Any]
         "percent": lambda share: format_percent(share, _PERCENT, locale=_LOCALES[language]),
         "number": lambda number: format_decimal(number, locale=_LOCALES[language]),
         "printable": printable,
+        "printable_lines": _printable_lines,
         "in_language": lambda texts: texts[language],
         "title": lambda title: title.zh if language is Language.ZH else title.en,
     }
@@ -83,6 +84,11 @@ def _instant(at: datetime, language: Language, fraction: str = "") -> Markup:
     """Write an instant for people, Beijing time, and for programs, UTC."""
     spoken = _spoken(at, _PATTERNS[language] + fraction, language)
     return Markup('<time datetime="{}">{}</time>').format(format_instant(at), spoken)
+
+
+def _printable_lines(text: str) -> str:
+    """Make what cannot be printed visible, and keep the lines of a text."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _spoken(at: datetime, pattern: str, language: Language) -> str:
