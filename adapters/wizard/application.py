@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
@@ -46,6 +45,7 @@ class WizardParts:
     """What the pages show, and what they work with.
 
     Attributes:
+        drafts: the file drafts are kept in.
         contracts_folder: where the contracts' examples lie.
         subsystems: the gateway's own.
         readers: what reads a source, by kind.
@@ -55,6 +55,7 @@ class WizardParts:
     bench: Workbench
     watch: Watch
     contract_test: ContractTest
+    drafts: Path
     contracts_folder: Path
     subsystems: frozenset[SubsystemId]
     readers: Mapping[str, Callable[[Path], Source]] = field(default_factory=dict)
@@ -100,13 +101,11 @@ class Wizard:
 def _steps(parts: WizardParts) -> tuple[Page, ...]:
     bench = parts.bench
     library = Library(bench.files, parts.readers)
-    desk = Desk(drafts=DraftStore(bench.files.folder / "drafts.sqlite", bench.clock))
+    desk = Desk(drafts=DraftStore(parts.drafts, bench.clock))
     samples = Samples(library=library, bench=bench, contracts_folder=parts.contracts_folder)
     kinds = (
         StartPages(desk=desk, bench=bench, library=library, watch=parts.watch),
-        ChoicePages(
-            desk=desk, library=library, bench=bench, subsystems=parts.subsystems, samples=samples
-        ),
+        ChoicePages(desk=desk, library=library, bench=bench, subsystems=parts.subsystems, samples=samples),
         MappingPages(desk=desk, samples=samples, bench=bench),
         SamplePages(desk=desk, samples=samples),
         EndPages(desk=desk, bench=bench, contract_test=parts.contract_test),

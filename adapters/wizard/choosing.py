@@ -63,7 +63,11 @@ class ChoicePages:
         kept = self.desk.find_as_seen(call)
         source = self.library.read(kept.draft.kind, kept.draft.source)
         chosen = next(
-            (each for each in source.operations if each.name == call.form.get("operation") and each.is_usable),
+            (
+                each
+                for each in source.operations
+                if each.name == call.form.get("operation") and each.is_usable
+            ),
             None,
         )
         if chosen is None:

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last steps: the connection is tried, the contract is tested, and the version is switched on or proposed."""
+"""The last steps: the connection and the contract are tested, the version is switched on or proposed."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from adapters.wizard.pages import Call, Desk, Page
-from hub.errors import AdapterError, HubError, Language
+from hub.errors import AdapterError, HubError
 from hub.identifiers import ContractId, ServiceId
 from hub.problems import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.responses import Response
 
     from adapters.console import Workbench

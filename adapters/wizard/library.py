@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _MAIN_SUFFIXES = {"soap": (".wsdl", ".xml", ".txt"), "rest": (".yaml", ".yml", ".json")}
 _WSDL = re.compile(rb"<(?:[\w.-]+:)?(?:definitions|description)[\s>]")
-_OPENAPI = re.compile(rb"""^\s*\{?\s*["']?(?:openapi|swagger)["']?\s*:|["'](?:openapi|swagger)["']\s*:""", re.M)
+_OPENAPI = re.compile(
+    rb"""^\s*\{?\s*["']?(?:openapi|swagger)["']?\s*:|["'](?:openapi|swagger)["']\s*:""", re.MULTILINE
+)
 _HEAD_BYTES = 65_536
 
 

@@ -68,16 +68,26 @@ class MappingPages:
 
     def pages(self) -> tuple[Page, ...]:
         """Return the pages."""
-        sizes: dict[str, int] = {"most_bytes": MOST_TABLE_BYTES, "most_fields": MOST_TABLE_FIELDS}
-        ways = [(_QUESTION, self.show_question, self.take_question), (_ANSWER, self.show_answer, self.take_answer)]
+        ways = [
+            (_QUESTION, self.show_question, self.take_question),
+            (_ANSWER, self.show_answer, self.take_answer),
+        ]
         return (
             *(Page(path=f"/drafts/{{draft}}/{way.step}", answer=show) for way, show, _ in ways),
             *(
-                Page(path=f"/drafts/{{draft}}/{way.step}", answer=take, method="POST", **sizes)
+                Page(
+                    path=f"/drafts/{{draft}}/{way.step}",
+                    answer=take,
+                    method="POST",
+                    most_bytes=MOST_TABLE_BYTES,
+                    most_fields=MOST_TABLE_FIELDS,
+                )
                 for way, _, take in ways
             ),
             Page(path="/drafts/{draft}/text", answer=self.show_text),
-            Page(path="/drafts/{draft}/text", answer=self.take_text, method="POST", **sizes),
+            Page(
+                path="/drafts/{draft}/text", answer=self.take_text, method="POST", most_bytes=MOST_TABLE_BYTES
+            ),
         )
 
     def show_question(self, call: Call) -> Response:
@@ -183,7 +193,9 @@ class MappingPages:
         """Try the mappings on the samples, with what the page shows in place of what is kept."""
         if rows is not None:
             draft = draft.described(**{way.node: node_of(places, rows)})
-        draft = draft.described(**{name: draft.description.get(name) or {"object": {}} for name in ("request", "response")})
+        draft = draft.described(
+            **{name: draft.description.get(name) or {"object": {}} for name in ("request", "response")}
+        )
         try:
             return (
                 self.bench.preview(

@@ -163,9 +163,7 @@ def _resolved(schema: Any, root: Any) -> Any:
 def _of_shape(shape: Shape, parent: str, depth: int) -> Iterator[Place]:
     pointer = below(parent, shape.name)
     if shape.is_list:
-        yield Place(
-            pointer=pointer, kind=PlaceKind.LIST, is_required=shape.is_required, about=shape.about
-        )
+        yield Place(pointer=pointer, kind=PlaceKind.LIST, is_required=shape.is_required, about=shape.about)
         pointer, depth = below(pointer, "*"), depth + 1
     is_object = bool(shape.children) and depth < _DEEPEST
     yield Place(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from adapters.ports import DeferredError
-from adapters.wizard.drafts import KeptDraft
 from adapters.wizard.pages import Call, Desk, Page
 from adapters.wizard.samples import MOST_SAMPLE_BYTES
 from hub.errors import AdapterError, HubError
@@ -16,7 +15,7 @@ from hub.problems import status_of
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-    from adapters.wizard.drafts import Draft
+    from adapters.wizard.drafts import Draft, KeptDraft
     from adapters.wizard.samples import Samples
 
 

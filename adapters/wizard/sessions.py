@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Administrators who are signed in at a console: their sessions, in memory, for one process.
 
-A restart signs everybody out; drafts are kept elsewhere. A session's secret is known to its browser only, here
-is its digest.
+A restart signs everybody out; drafts are kept elsewhere. A session's secret is known to its browser only;
+here is its digest.
 
 Source: OWASP ASVS 4.0.3 V3.2 (session binding), V3.3 (termination).
 """
@@ -79,7 +79,8 @@ class Sessions:
             while len(self._sessions) >= _MOST:
                 del self._sessions[min(self._sessions, key=lambda digest: self._sessions[digest].seen_at)]
             self._sessions[_digest(secret)] = _Session(
-                administrator=administrator, opened_at=now, seen_at=now)
+                administrator=administrator, opened_at=now, seen_at=now
+            )
         return _visitor(secret, administrator)
 
     def find(self, secret: str) -> Visitor | None:
@@ -87,7 +88,11 @@ class Sessions:
         now = self._clock.now()
         with self._lock:
             session = self._sessions.get(_digest(secret))
-            if session is None or not _is_open(session, now) or not self._is_known(session.administrator.name):
+            if (
+                session is None
+                or not _is_open(session, now)
+                or not self._is_known(session.administrator.name)
+            ):
                 return None
             self._sessions[_digest(secret)] = replace(session, seen_at=now)
         return _visitor(secret, session.administrator)

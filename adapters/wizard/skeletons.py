@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a connection is described by hand: something to change, for systems that come without a file about them.
+"""How a connection is described by hand: something to change, for systems without a file about them.
 
 Every secret is a reference. What is written in angle brackets has to be put in before the description can be
 used.

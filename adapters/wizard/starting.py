@@ -39,7 +39,9 @@ class StartPages:
         return (
             Page(path="/", answer=self.show),
             Page(path="/new", answer=self.ask),
-            Page(path="/new", answer=self.begin, method="POST", takes_files=True, most_bytes=MOST_SOURCE_BYTES),
+            Page(
+                path="/new", answer=self.begin, method="POST", takes_files=True, most_bytes=MOST_SOURCE_BYTES
+            ),
             Page(path="/changes", answer=self.begin_change, method="POST"),
             Page(path="/drafts/{draft}", answer=self.go_on),
             Page(path="/drafts/{draft}/source", answer=self.show_source),
@@ -158,19 +160,17 @@ class StartPages:
 def next_step(draft: Draft) -> str:
     """Return the first step that is not done."""
     description = draft.description
-    if not draft.kind:
-        return "source"
-    if draft.source and not draft.operation and not description.get("connection"):
-        return "operation"
-    if not draft.service or not draft.contract:
-        return "service"
-    if not description.get("request"):
-        return "question"
-    if not draft.sample_answer and not description.get("response"):
-        return "sample"
-    if not description.get("response"):
-        return "answer"
-    return "tests" if draft.tested.probe is None else "activation"
+    has_answer = bool(description.get("response"))
+    done = {
+        "source": bool(draft.kind),
+        "operation": not draft.source or bool(draft.operation) or bool(description.get("connection")),
+        "service": bool(draft.service and draft.contract),
+        "question": bool(description.get("request")),
+        "sample": has_answer or bool(draft.sample_answer),
+        "answer": has_answer,
+        "tests": draft.tested.probe is not None,
+    }
+    return next((step for step in STEPS if not done.get(step)), STEPS[-1])
 
 
 def _shown(

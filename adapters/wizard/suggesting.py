@@ -57,10 +57,8 @@ def suggested(places: Sequence[Place], paths: Sequence[str]) -> dict[str, Row]:
 
 def row_for(place: Place, source: str) -> Row:
     """Return the row that has an expression fill a place, in the form the place asks for."""
-    if place.is_nullable:
-        missing = Missing.NULL
-    else:
-        missing = Missing.ERROR if place.is_required else Missing.LEFT_OUT
+    otherwise = Missing.ERROR if place.is_required else Missing.LEFT_OUT
+    missing = Missing.NULL if place.is_nullable else otherwise
     return Row(source=source, type=place.type, missing=missing)
 
 

@@ -55,7 +55,7 @@ def places_of_contract(contract: Contract) -> tuple[Place, ...]:
 
 
 def places_of_question(operation: Operation | None, node: Mapping[str, Any] | None) -> tuple[Place, ...]:
-    """Return the places of what a system is asked: those of its operation, and those a mapping fills already."""
+    """Return the places of what a system is asked: its operation's, and those a mapping fills already."""
     known = () if operation is None else places_of_shape(operation.request)
     there = {place.pointer for place in known}
     return (*known, *(place for place in _places_of_rows(rows_of(node)) if place.pointer not in there))
