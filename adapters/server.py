@@ -44,6 +44,8 @@ from adapters.rollover import (
     register_encryption_certificate,
 )
 from adapters.secrecy import Secrecy
+from adapters.wizard import MOUNTED_AT as WIZARD_AT
+from adapters.wizard import open_wizard
 from hub.alarms import LoggedAlarms
 from hub.clock import Clock, SystemClock
 from hub.contracts import load_contracts
@@ -328,7 +330,9 @@ class GatewayProcess:
         if bench is None or console is None:
             return None
         tls = None if self.connections is None else self.connections.server
-        return ConsoleServer(build_console_app(bench), console.host, console.port, tls)
+        app = build_console_app(bench)
+        app.mount(WIZARD_AT, open_wizard(bench, self._settings).app)
+        return ConsoleServer(app, console.host, console.port, tls)
 
     def _open_secrecy(self) -> Secrecy | None:
         keys = [

@@ -29,8 +29,22 @@ _STATUS = {
     "adapter.version_unknown": 404,
     "adapter.service_unknown": 404,
     "adapter.system_timeout": 504,
+    "adapter.draft_unknown": 404,
+    "adapter.draft_changed": 409,
+    "adapter.draft_limit": 409,
+    "adapter.source_refused": 422,
+    "adapter.description_incomplete": 422,
+    "adapter.sample_invalid": 422,
+    "adapter.internal": 500,
+    "portal.form_untrusted": 403,
+    "portal.page_unknown": 404,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
+
+
+def status_of(error: HubError) -> int:
+    """Return the HTTP status of an error at a console."""
+    return _STATUS.get(error.code, _STATUS_BY_CULPRIT[error.culprit])
 
 
 def problem(error: HubError, language: Language, *, status: int | None = None) -> JSONResponse:
@@ -41,7 +55,7 @@ def problem(error: HubError, language: Language, *, status: int | None = None) -
         language: for people.
         status: the HTTP status; without one, that of the code.
     """
-    status = status or _STATUS.get(error.code, _STATUS_BY_CULPRIT[error.culprit])
+    status = status or status_of(error)
     more = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return JSONResponse(
         describe(error, language, status),

@@ -8,11 +8,13 @@ mapping_pages  question and answer, as a table (places, rows, tables) or YAML, w
 sampling       the sample call
 ending         tests, and switching on
 version_pages  versions, differences, approval, going back
+mounting       the pages of a gateway's own console
 drafts         what is known so far; draftstore keeps every step of it
 """
 
 from adapters.wizard.application import Wizard, WizardParts
+from adapters.wizard.mounting import open_wizard
 from adapters.wizard.pages import MOUNTED_AT
 from adapters.wizard.ports import ContractTest, Health, Watch
 
-__all__ = ["MOUNTED_AT", "ContractTest", "Health", "Watch", "Wizard", "WizardParts"]
+__all__ = ["MOUNTED_AT", "ContractTest", "Health", "Watch", "Wizard", "WizardParts", "open_wizard"]

@@ -49,15 +49,17 @@ class WizardParts:
         contracts_folder: where the contracts' examples lie.
         subsystems: the gateway's own.
         readers: what reads a source, by kind.
+        watch: knows how adapters fare, where somebody does.
+        contract_test: tests an adapter by its contract, where something does.
         public_url: the address browsers see, where it is not simply the console's own.
     """
 
     bench: Workbench
-    watch: Watch
-    contract_test: ContractTest
     drafts: Path
     contracts_folder: Path
     subsystems: frozenset[SubsystemId]
+    watch: Watch | None = None
+    contract_test: ContractTest | None = None
     readers: Mapping[str, Callable[[Path], Source]] = field(default_factory=dict)
     public_url: str | None = None
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from adapters.console.problems import status_of
 from adapters.wizard.drafts import Draft, KeptDraft, read_members, write_members
 from adapters.wizard.pages import Call, Desk, Page
 from adapters.wizard.places import places_of_shape
@@ -15,7 +16,6 @@ from adapters.wizard.skeletons import ADDRESS_OF
 from adapters.wizard.suggesting import paths_of, suggested
 from hub.errors import AdapterError
 from hub.identifiers import is_service_id
-from hub.problems import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,7 +126,7 @@ class ChoicePages:
             shown |= {name: call.form.get(name, "") for name in shown}
         return call.render(
             "service.html",
-            status=status_of(error.code, error.culprit) if error else 200,
+            status=status_of(error) if error else 200,
             error=error,
             kept=kept,
             step="service",

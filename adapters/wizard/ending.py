@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from adapters.console.problems import status_of
 from adapters.wizard.pages import Call, Desk, Page
 from hub.errors import AdapterError, HubError
 from hub.identifiers import ContractId, ServiceId
-from hub.problems import status_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -32,7 +32,7 @@ class EndPages:
 
     desk: Desk
     bench: Workbench
-    contract_test: ContractTest
+    contract_test: ContractTest | None
 
     def pages(self) -> tuple[Page, ...]:
         """Return the pages."""
@@ -96,7 +96,7 @@ class EndPages:
         return version
 
     def _tested(self, draft: Draft, which: str) -> Draft:
-        if which == "probe":
+        if which == "probe" or self.contract_test is None:
             return draft.checked(probe=dict(self.bench.probe(draft.text).as_json()))
         configured = self.bench.register.try_out(draft.text)
         try:
@@ -109,12 +109,13 @@ class EndPages:
         checks = kept.draft.tested
         return call.render(
             "tests.html",
-            status=status_of(error.code, error.culprit) if error else 200,
+            status=status_of(error) if error else 200,
             error=error,
             kept=kept,
             step="tests",
             probe=checks.probe,
             trial=checks.trial,
+            has_contract_test=self.contract_test is not None,
             is_outdated=bool(kept.draft.checks.digest) and not checks.digest,
         )
 
@@ -129,7 +130,7 @@ class EndPages:
             error = error or problem
         return call.render(
             "activation.html",
-            status=status_of(error.code, error.culprit) if error else 200,
+            status=status_of(error) if error else 200,
             error=error,
             kept=kept,
             step="activation",

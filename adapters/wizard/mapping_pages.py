@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from adapters.console.problems import status_of
 from adapters.descriptions import parse_description
 from adapters.values import ValueType
 from adapters.wizard.drafts import Draft, KeptDraft, read_members, write_members
@@ -21,7 +22,6 @@ from adapters.wizard.tables import (
 )
 from hub.errors import AdapterError, ContractError
 from hub.identifiers import ContractId
-from hub.problems import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +118,7 @@ class MappingPages:
         try:
             description = read_members(text, at="description")
         except AdapterError as error:
-            status = status_of(error.code, error.culprit)
+            status = status_of(error)
             return call.render("text.html", status=status, error=error, kept=kept, step="text", text=text)
         draft = Draft(
             kind=str(description.get("kind", kept.draft.kind)),
@@ -171,7 +171,7 @@ class MappingPages:
         about = {"result_violations": way is _ANSWER}
         return call.render(
             "mapping.html",
-            status=status_of(error.code, error.culprit) if error else 200,
+            status=status_of(error) if error else 200,
             error=mistake,
             kept=kept,
             step=way.step,

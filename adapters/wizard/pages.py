@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse, Response
 
+from adapters.console.problems import status_of
 from adapters.wizard.sessions import Visitor
 from hub import pages
-from hub.errors import AdapterError
+from hub.errors import AdapterError, HubError
 from hub.identifiers import ServiceId, is_service_id
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Call(pages.Call[Visitor]):
         if not is_service_id(text):
             raise AdapterError("adapter.version_unknown", "not a service id")
         return ServiceId(text)
+
+    def refuse(self, error: HubError, *, status: int | None = None) -> Response:
+        """Answer with the page about an error."""
+        return super().refuse(error, status=status or status_of(error))
 
     def lead_to(self, path: str) -> Response:
         """Have the browser open another page of the console."""

@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from adapters.console.problems import status_of
 from adapters.ports import DeferredError
 from adapters.wizard.pages import Call, Desk, Page
 from adapters.wizard.samples import MOST_SAMPLE_BYTES
 from hub.errors import AdapterError, HubError
-from hub.problems import status_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -71,7 +71,7 @@ class SamplePages:
     def _shown(self, call: Call, kept: KeptDraft, error: HubError | None = None) -> Response:
         return call.render(
             "sample.html",
-            status=status_of(error.code, error.culprit) if error else 200,
+            status=status_of(error) if error else 200,
             error=error,
             kept=kept,
             step="sample",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.responses import RedirectResponse, Response
 
+from adapters.console.problems import status_of
 from adapters.wizard.pages import Call, Page
 from hub.errors import HubError
 from hub.pages import require_form_token
-from hub.problems import status_of
 
 if TYPE_CHECKING:
     from adapters.console import Administrators
@@ -52,7 +52,7 @@ class SignIn:
         try:
             known = self.administrators.by_password(name, call.form.get("password", ""), address=address)
         except HubError as error:
-            status = status_of(error.code, error.culprit)
+            status = status_of(error)
             return call.render("sign-in.html", status=status, next=wanted, name=name, error=error)
         if call.visitor is not None:
             self.sessions.close(call.visitor)

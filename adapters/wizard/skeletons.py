@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KINDS_BY_FILE = ("soap", "rest")
-"""Kinds whose systems come with a description of their interface, a WSDL or an OpenAPI file."""
-
 KINDS_BY_HAND = ("rest", "sftp", "table")
 """Kinds that can be described without one."""
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adapters.console.problems import status_of
 from adapters.descriptions import parse_description
 from adapters.wizard.drafts import Draft
 from adapters.wizard.pages import STEPS, Call, Desk, Page
-from adapters.wizard.skeletons import KINDS_BY_FILE, KINDS_BY_HAND, SKELETONS
+from adapters.wizard.skeletons import KINDS_BY_HAND, SKELETONS
 from hub.errors import AdapterError, HubError
-from hub.problems import status_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -32,7 +32,7 @@ class StartPages:
     desk: Desk
     bench: Workbench
     library: Library
-    watch: Watch
+    watch: Watch | None
 
     def pages(self) -> tuple[Page, ...]:
         """Return the pages."""
@@ -62,7 +62,7 @@ class StartPages:
             (
                 service,
                 *_shown(self.bench.register.versions(service)),
-                self.watch.health(service),
+                self.watch.health(service) if self.watch else None,
                 self.bench.problem_of(service),
             )
             for service in self.bench.register.services()
@@ -128,9 +128,15 @@ class StartPages:
         return call.lead_to("/")
 
     def _asked(self, call: Call, error: HubError | None = None, draft: object = None) -> Response:
-        status = status_of(error.code, error.culprit) if error else 200
+        status = status_of(error) if error else 200
         return call.render(
-            "source.html", status=status, error=error, kept=draft, step="source", by_hand=KINDS_BY_HAND
+            "source.html",
+            status=status,
+            error=error,
+            kept=draft,
+            step="source",
+            by_hand=KINDS_BY_HAND,
+            by_file=self.library.readers,
         )
 
     def _with_source(self, call: Call, draft: Draft) -> Draft:
@@ -140,7 +146,7 @@ class StartPages:
             AdapterError: `adapter.source_refused`.
         """
         way, _, kind = call.form.get("way", "").partition("-")
-        if way == "file" and kind in KINDS_BY_FILE:
+        if way == "file" and kind in self.library.readers:
             path = self.library.keep(kind, [file for file in call.files if file.chosen_in == kind])
             fresh = Draft(kind=kind, source=path, description=dict(draft.description))
             return fresh.described(kind=kind)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from adapters.wizard.places import PlaceKind
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from adapters.wizard.places import Place
 
 _MOST_PATHS = 300
+_MOST_STEPS = 3000
+_MOST_ELEMENTS = 3
 _DEEPEST = 12
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _CALL = ("call.message_id", "call.sender", "call.purpose.case", "call.purpose.item", "call.retrieved_at")
@@ -34,7 +37,7 @@ def paths_of(scope: Mapping[str, JsonValue]) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for name, value in scope.items():
-        for path in _paths(value, name, 0):
+        for path in islice(_paths(value, name, _DEEPEST), _MOST_STEPS):
             if len(found) < _MOST_PATHS:
                 found[path] = None
     return (*found, *_CALL)
@@ -62,19 +65,20 @@ def row_for(place: Place, source: str) -> Row:
     return Row(source=source, type=place.type, missing=missing)
 
 
-def _paths(value: JsonValue, path: str, depth: int) -> Iterator[str]:
-    if depth:
-        yield path
-    if depth > _DEEPEST:
+def _paths(value: JsonValue, path: str, deepest: int) -> Iterator[str]:
+    """Yield the paths below one; lists begin anew with `item`, but not their depth."""
+    if deepest == 0:
         return
     if isinstance(value, dict):
         for name, child in value.items():
-            yield from _paths(child, _step(path, name), depth + 1)
+            inner = _step(path, name)
+            yield inner
+            yield from _paths(child, inner, deepest - 1)
     elif isinstance(value, list):
-        for child in value[:3]:
-            yield from _paths(child, "item", 0)
+        for child in value[:_MOST_ELEMENTS]:
             if not isinstance(child, dict | list):
                 yield "item"
+            yield from _paths(child, "item", deepest - 1)
 
 
 def _step(path: str, name: str) -> str:

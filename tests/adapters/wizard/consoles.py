@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A gateway's console with a register and its pages, and a VAT register that speaks SOAP; no hub is needed."""
+"""A gateway's console with a register and its pages, and a VAT register that speaks SOAP; without a hub."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from adapters.sources import Operation, Shape, Source
 from adapters.wizard import MOUNTED_AT, Wizard, WizardParts
 from hub.clock import SystemClock
 from hub.contracts import load_contracts
-from hub.identifiers import ContractId, MemberId, SubsystemId
+from hub.identifiers import MemberId, SubsystemId
 from tests.journeys.serving import serving
 from tests.pki import free_port
 
@@ -128,7 +128,9 @@ def read_anything(path: Path) -> Source:
 
 
 @contextmanager
-def running_console(folder: Path, *, four_eyes: bool = False, port: int | None = None) -> Iterator[RunningConsole]:
+def running_console(
+    folder: Path, *, four_eyes: bool = False, port: int | None = None
+) -> Iterator[RunningConsole]:
     """Run a console with its pages; started again on the same folder it knows what it knew."""
     clock = SystemClock()
     contracts = load_contracts(CONTRACTS)
@@ -171,7 +173,8 @@ def running_console(folder: Path, *, four_eyes: bool = False, port: int | None =
 def _read_wsdl(path: Path) -> Source:
     from adapters.soap import Catalogue, read_wsdl  # type: ignore[attr-defined]
 
-    return read_wsdl(path, Catalogue())
+    source: Source = read_wsdl(path, Catalogue())
+    return source
 
 
 class _NobodyAsked:
@@ -224,5 +227,3 @@ def visiting(console: RunningConsole, name: str | None = PEOPLE[0]) -> Iterator[
         if name is not None:
             assert visit.sign_in(name).status_code == 303
         yield visit
-
-

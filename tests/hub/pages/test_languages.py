@@ -56,7 +56,10 @@ def test_plain_words_of_templates_are_marked_for_translation(site: SiteTexts) ->
         bare = re.sub(r"\{#.*?#\}|\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", " ", source, flags=re.DOTALL)
         words = set(re.findall(r"[^\W\d_]{2,}", bare))
         # Symbols of units and names of protocols are the same in every language.
-        assert words <= {"Heliograph", "SHA", "SOAP", "REST", "SFTP", "doctype", "html", "ms"}, (template.name, words)
+        assert words <= {"Heliograph", "SHA", "SOAP", "REST", "SFTP", "doctype", "html", "ms"}, (
+            template.name,
+            words,
+        )
 
 
 def test_chinese_and_english_differ() -> None:
