@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from adapters.ports import Adapter
+    from adapters.configuration import ConfiguredAdapter
+    from adapters.ports import JsonObject
     from hub.contracts import Contract
     from hub.identifiers import ServiceId
 
@@ -41,6 +42,14 @@ class Watch(Protocol):
 class ContractTest(Protocol):
     """Tests an adapter by its contract."""
 
-    def __call__(self, adapter: Adapter, contract: Contract, service: ServiceId) -> Mapping[str, Any]:
-        """Return the report as JSON: `cases`, each with `name`, `passed`, `code`, `detail`, `seconds`."""
+    def __call__(
+        self, configured: ConfiguredAdapter, contract: Contract, sample: JsonObject | None
+    ) -> Mapping[str, Any]:
+        """Return the report as `adapters.trials.trial_to_json` writes it.
+
+        Args:
+            configured: the adapter, built as the gateway builds it.
+            contract: what its service keeps to.
+            sample: a request the system knows the answer to.
+        """
         ...

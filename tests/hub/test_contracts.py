@@ -65,7 +65,8 @@ def test_every_contract_of_the_flagship_of_the_hub_itself_and_the_echo_are_there
         "gateway-status/v1",
     }
     of_each_pattern = {"echo/v1", "notice/v1", "proof-status/v1", "work-injury-appraisal/v1"}
-    assert set(contracts) == {*FLAGSHIP, *of_the_hub, *of_each_pattern}
+    of_the_first_adapter = {"vat-registration/v1"}
+    assert set(contracts) == {*FLAGSHIP, *of_the_hub, *of_each_pattern, *of_the_first_adapter}
 
 
 def test_a_contract_has_a_title_in_both_languages(contracts: Mapping[ContractId, Contract]) -> None:

@@ -24,6 +24,7 @@ from adapters.register import AdapterRegister, LiveServices, Rules, VersionStore
 from adapters.register.files import SourceFiles
 from adapters.sources import Operation, Shape, Source
 from adapters.wizard import MOUNTED_AT, Wizard, WizardParts
+from adapters.wizard.mounting import READERS, contract_test_of
 from hub.clock import SystemClock
 from hub.contracts import load_contracts
 from hub.identifiers import MemberId, SubsystemId
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from adapters.ports import Adapter
-    from hub.contracts import Contract
     from hub.identifiers import ServiceId
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
@@ -113,12 +112,6 @@ class RunningConsole:
     live: LiveServices
 
 
-def echo_test(adapter: Adapter, contract: Contract, service: ServiceId) -> Mapping[str, Any]:
-    """Stand in for the contract test where that is not what is tested."""
-    del adapter, service
-    return {"cases": [{"name": f"{contract.id} request.json", "passed": True, "code": "", "detail": ""}]}
-
-
 def read_anything(path: Path) -> Source:
     """Stand in for a reader: one operation that is asked for a key."""
     del path
@@ -129,7 +122,7 @@ def read_anything(path: Path) -> Source:
 
 @contextmanager
 def running_console(
-    folder: Path, *, four_eyes: bool = False, port: int | None = None
+    folder: Path, *, four_eyes: bool = False, simple: bool = False, port: int | None = None
 ) -> Iterator[RunningConsole]:
     """Run a console with its pages; started again on the same folder it knows what it knew."""
     clock = SystemClock()
@@ -156,11 +149,11 @@ def running_console(
         WizardParts(
             bench=bench,
             watch=_NobodyAsked(),
-            contract_test=echo_test,
+            contract_test=contract_test_of(CONTRACTS),
             drafts=folder / "drafts.sqlite",
             contracts_folder=CONTRACTS,
             subsystems=frozenset({SUBSYSTEM}),
-            readers={"soap": _read_wsdl, "rest": read_anything},
+            readers={**READERS, "rest": read_anything} if simple else READERS,
         )
     )
     app = Starlette(routes=[Mount(MOUNTED_AT, wizard.app)])
@@ -168,13 +161,6 @@ def running_console(
         yield RunningConsole(url + MOUNTED_AT, folder, bench, live)
     live.close()
     store.close()
-
-
-def _read_wsdl(path: Path) -> Source:
-    from adapters.soap import Catalogue, read_wsdl  # type: ignore[attr-defined]
-
-    source: Source = read_wsdl(path, Catalogue())
-    return source
 
 
 class _NobodyAsked:
