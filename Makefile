@@ -30,8 +30,9 @@ check: .venv/.dev ## Check format, lint, types and import order, then run the te
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory test
 
-large: .venv/.dev ## Send 2 GiB through hub and gateway over a network that cuts, and measure memory
+large: .venv/.dev ## Send 2 GiB through hub and gateway over a network that cuts, 1 GiB over SFTP, and measure memory
 	HELIOGRAPH_LARGE_BYTES=2147483648 $(BIN)/python -m pytest -q -n 0 -s tests/journeys/test_large_processes.py
+	HELIOGRAPH_SFTP_BYTES=1073741824 $(BIN)/python -m pytest -q -n 0 -s tests/adapters/sftp/test_transfers.py
 
 bench: .venv/.dev ## Measure speed against openssl on this machine
 	@$(BIN)/python -m tests.bench

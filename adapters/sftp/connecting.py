@@ -144,6 +144,10 @@ def connected(login: Login, patience: Patience) -> Iterator[tuple[SftpClient, pa
         channel.settimeout(patience.seconds_left)
         yield SftpClient(channel), channel
     except paramiko.AuthenticationException as exc:
+        if transport is None or not transport.is_active():
+            # paramiko calls a connection that ends at this moment a refusal too.
+            detail = "the connection ended during the sign-in"
+            raise AdapterError("adapter.system_unreachable", detail) from exc
         raise AdapterError("adapter.system_fault", "the server refuses the sign-in") from exc
     except TimeoutError as exc:
         raise AdapterError("adapter.system_timeout", "the server stopped answering") from exc

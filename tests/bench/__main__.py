@@ -12,6 +12,7 @@ from tests.bench import (
     containers,
     exchanges,
     export,
+    files,
     growth,
     keys,
     log,
@@ -40,6 +41,7 @@ def main() -> None:
         export,
         search,
         exchanges,
+        files,
         growth,
     )
     wanted = sys.argv[1:] or [module.__name__.rsplit(".", 1)[1] for module in modules]

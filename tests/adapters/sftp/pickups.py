@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
     from adapters.hubclient import HubClient, Question
     from hub.clock import Clock
-    from hub.identifiers import MessageId, SubsystemId
+    from hub.contracts import Contract
+    from hub.identifiers import ContractId, MessageId, SubsystemId
 
 FOLDERS = ("inbox", "archive", "errors", "reports")
 SUBSYSTEM = "13510108MB1A00003J/fund"
@@ -64,6 +66,11 @@ INTAKE: dict[str, Any] = {
 }
 
 
+@cache
+def known_contracts() -> Mapping[ContractId, Contract]:
+    return load_contracts(CONTRACTS)
+
+
 @dataclass
 class Outbox:
     """A queue that keeps what is put into it, and answers as it is told."""
@@ -75,8 +82,9 @@ class Outbox:
 
     def put(self, key: str, question: Question, *, origin: str, sender: SubsystemId) -> MessageId:
         assert sender == SUBSYSTEM
-        contract = load_contracts(CONTRACTS)[question.contract]
-        contract.check_request({"request.json": rfc8785.dumps(dict(question.data))})
+        known_contracts()[question.contract].check_request(
+            {"request.json": rfc8785.dumps(dict(question.data))}
+        )
         self.puts.append(key)
         self.questions.setdefault(key, question)
         message_id = new_message_id(TODAY)
@@ -161,7 +169,7 @@ def inbox_at(
         description(folder, root, **changes), clock=clock or SystemClock(), environment=environment
     )
     outbox = Outbox()
-    contracts = load_contracts(CONTRACTS)
+    contracts = known_contracts()
     nobody = cast("HubClient", SimpleNamespace(contracts=contracts))
     parts = IntakeParts(
         outgoing=outbox, client=client or nobody, contracts=contracts, folder=folder / "intake"
