@@ -5,7 +5,7 @@
 
     intakes:
       - id: monthly-report
-        kind: sftp | a kind the caller brings
+        kind: sftp | table | a kind the caller brings
         subsystem: <USCC>/<subsystem>      who sends
         service: <USCC>/<subsystem>/<service>     who is asked or told
         contract: <name>/v<N>
@@ -400,4 +400,10 @@ def _sftp(entry: IntakeEntry, parts: IntakeParts) -> Intake:
     return PickupIntake(entry, parts)
 
 
-_BUILT_IN: Mapping[str, IntakeFactory] = {"sftp": _sftp}
+def _table(entry: IntakeEntry, parts: IntakeParts) -> Intake:
+    from adapters.tables import TableIntake  # noqa: PLC0415 - SQLAlchemy only where tables are exchanged
+
+    return TableIntake(entry, parts)
+
+
+_BUILT_IN: Mapping[str, IntakeFactory] = {"sftp": _sftp, "table": _table}

@@ -48,7 +48,9 @@ class TableAdapter:
                 "adapter.configuration_invalid", f"{at}.put: knows a message by its id: repeatable"
             )
         own = () if settings.is_local else ((settings.host or "", settings.port_number or 0),)
-        self._database = Database(settings, entry.guard(*own), seconds=entry.timeout_seconds, at=at)
+        self._database = Database(
+            settings, entry.guard(*own), seconds=entry.timeout_seconds, at=at, clock=entry.clock
+        )
 
     def answer(self, request: JsonObject, call: Call) -> Answer:
         """Ask the database, or write into it; see `adapters.ports.Adapter`."""

@@ -98,6 +98,8 @@ def to_cell(value: JsonValue, column_type: TypeEngine[Any], zone: ZoneInfo) -> o
         wanted = column_type.python_type
     except NotImplementedError:
         return value
+    if wanted is dt.datetime and getattr(column_type, "timezone", False):
+        return _moment(value, zone)
     convert = _CONVERTERS.get(wanted)
     return value if convert is None else convert(value, zone)
 
@@ -140,13 +142,18 @@ def _date(value: JsonValue, _zone: ZoneInfo) -> dt.date:
         raise ValueError("is not a date") from None
 
 
-def _instant(value: JsonValue, zone: ZoneInfo) -> dt.datetime:
-    """Return what a column without offsets takes: the time on the database's clock."""
+def _moment(value: JsonValue, zone: ZoneInfo) -> dt.datetime:
+    """Return what a column with offsets takes."""
     try:
         instant = dt.datetime.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
         raise ValueError("is not an instant") from None
-    return instant.astimezone(zone).replace(tzinfo=None) if instant.tzinfo else instant
+    return instant if instant.tzinfo else instant.replace(tzinfo=zone)
+
+
+def _instant(value: JsonValue, zone: ZoneInfo) -> dt.datetime:
+    """Return what a column without offsets takes: the time on the database's clock."""
+    return _moment(value, zone).astimezone(zone).replace(tzinfo=None)
 
 
 def _time(value: JsonValue, _zone: ZoneInfo) -> dt.time:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from adapters.addresses import AddressGuard
     from adapters.ports import JsonObject, JsonValue
     from adapters.tables.settings import DatabaseSettings
+    from hub.clock import Clock
 
 _GRACE_SECONDS = 2.0
 # SQLSTATE class 57014 and its like: told to stop; PostgreSQL, MariaDB and MySQL, Oracle.
@@ -46,13 +47,23 @@ class Database:
         guard: says which addresses may be connected to.
         seconds: the longest a transaction may take.
         at: where the description stands, for errors.
+        clock: what time it is.
 
     Raises:
         AdapterError: `adapter.configuration_invalid`.
     """
 
-    def __init__(self, settings: DatabaseSettings, guard: AddressGuard, *, seconds: float, at: str) -> None:
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        guard: AddressGuard,
+        *,
+        seconds: float,
+        at: str,
+        clock: Clock,
+    ) -> None:
         self.settings = settings
+        self.now = clock.now
         self.zone = ZoneInfo(settings.time_zone)
         self._at = at
         self._engine = make_engine(settings, guard, seconds=seconds, at=at)
@@ -155,6 +166,9 @@ class Database:
                     connection.execute(text(f"SET SESSION max_execution_time = {milliseconds}"))
             case "sqlite":
                 connection.execute(text(f"PRAGMA query_only = {'ON' if reads_only else 'OFF'}"))
+                if not reads_only:
+                    # Otherwise what was read could be written by somebody else before it is written here.
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
             case "oracle" if reads_only:
                 connection.execute(text("SET TRANSACTION READ ONLY"))
             case _:
