@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench chaos large lock clean
+.PHONY: help demo serve test check bench chaos large test-postgresql lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,9 @@ check: .venv/.dev ## Check format, lint, types and import order, then run the te
 large: .venv/.dev ## Send 2 GiB through hub and gateway over a network that cuts, 1 GiB over SFTP, and measure memory
 	HELIOGRAPH_LARGE_BYTES=2147483648 $(BIN)/python -m pytest -q -n 0 -s tests/journeys/test_large_processes.py
 	HELIOGRAPH_SFTP_BYTES=1073741824 $(BIN)/python -m pytest -q -n 0 -s tests/adapters/sftp/test_transfers.py
+
+test-postgresql: .venv/.dev ## Run the journeys and the portal with PostgreSQL in place of SQLite
+	HELIOGRAPH_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n 2 tests/journeys tests/hub/portal
 
 bench: .venv/.dev ## Measure speed against openssl on this machine
 	@$(BIN)/python -m tests.bench

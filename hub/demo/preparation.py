@@ -150,13 +150,16 @@ def _write_secret(file: Path) -> None:
         stream.write(secrets.token_urlsafe(32))
 
 
-def prepare(folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False) -> Prepared:
+def prepare(
+    folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False, database_url: str | None = None
+) -> Prepared:
     """Write configurations, a fresh database and tokens.
 
     Args:
         folder: where to.
         pki: whose keys and certificates hub and gateways get.
         tls: let them speak TLS, with certificates on both sides.
+        database_url: of an empty database in place of the one file in the folder.
     """
     for stale in (folder.out, folder.path / "data", folder.logs, folder.stand_ins):
         shutil.rmtree(stale, ignore_errors=True)
@@ -172,7 +175,9 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False) -> Pr
     _write_registry(folder, ports, scheme)
     hub_tls = _hub_tls(pki) if tls else {}
     _write_yaml(folder.hub_config, {**_hub_settings(pki, ports), **hub_tls})
-    fund_token, caseworker, auditor, operator = _issue_tokens(folder)
+    fund_token, caseworker, auditor, operator = _issue_tokens(
+        database_url or f"sqlite:///{folder.path / 'data' / 'hub.sqlite'}"
+    )
     for name, settings in _gateways(pki, ports).items():
         gateway_tls = _gateway_tls(pki, ports, _LABELS[name]) if tls else {}
         _write_yaml(folder.gateway_config(name), {**settings, **gateway_tls})
@@ -186,6 +191,8 @@ def prepare(folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False) -> Pr
     }
     if tls:
         environment["HELIOGRAPH_TLS_PASSPHRASE"] = passphrase
+    if database_url is not None:
+        environment["HELIOGRAPH_DATABASE_URL"] = database_url
     return Prepared(folder, pki, ports, environment, caseworker, auditor, operator, has_tls=tls)
 
 
@@ -280,8 +287,8 @@ def _write_registry(folder: DemoFolder, ports: Ports, scheme: str) -> None:
     (folder.path / "registry.yaml").write_text(filled, encoding="utf-8")
 
 
-def _issue_tokens(folder: DemoFolder) -> tuple[str, str, str, str]:
-    engine = open_database(f"sqlite:///{folder.path / 'data' / 'hub.sqlite'}")
+def _issue_tokens(database_url: str) -> tuple[str, str, str, str]:
+    engine = open_database(database_url)
     writer = Writer(engine)
     accounts = Accounts(engine, writer, SystemClock())
     principals = (

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -47,6 +48,7 @@ from tests.journeys.departments import (
 )
 from tests.journeys.serving import serving
 from tests.pki import PASSPHRASE, free_port
+from tests.postgresql import running_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +62,9 @@ if TYPE_CHECKING:
     from hub.tlog import Entry
     from tests.journeys.departments import Departments
     from tests.pki import ServedPki
+
+DATABASE_VARIABLE = "HELIOGRAPH_TEST_DATABASE"
+"""Set to `postgresql`, it has the journeys' hubs run on PostgreSQL: `make test-postgresql`."""
 
 PURPOSE = Purpose(
     item="000788002000",
@@ -198,23 +203,27 @@ def running_world(
     """Run a hub with its own database and two echoing departments.
 
     `change` may exchange parts of the hub; `settings` are its further ones; the `environment` wins. With
-    `tls` the hub speaks it, and `World.http` shows the federation's certificate.
+    `tls` the hub speaks it, and `World.http` shows the federation's certificate. Its database is SQLite or as
+    `DATABASE_VARIABLE` says.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "passphrase").write_bytes(PASSPHRASE)
-    prepared = prepare(DemoFolder(folder), pki, tls=tls)
-    _publish_all_contracts(prepared)
-    with prepared.folder.hub_config.open("a", encoding="utf-8") as config:
-        config.writelines(f"{name}: {value}\n" for name, value in settings.items())
-    departments = make_departments(pki)
-    hub = change(
-        build_hub(load_settings(prepared.folder.hub_config, {**prepared.environment, **environment}))
-    )
     with ExitStack() as stack:
+        database_url = None
+        if os.environ.get(DATABASE_VARIABLE) == "postgresql":
+            server = stack.enter_context(running_postgresql(flushes=False))
+            database_url = stack.enter_context(server.database())
+        prepared = prepare(DemoFolder(folder), pki, tls=tls, database_url=database_url)
+        _publish_all_contracts(prepared)
+        with prepared.folder.hub_config.open("a", encoding="utf-8") as config:
+            config.writelines(f"{name}: {value}\n" for name, value in settings.items())
+        departments = make_departments(pki)
+        environment = {**prepared.environment, **environment}
+        hub = change(build_hub(load_settings(prepared.folder.hub_config, environment)))
         address = stack.enter_context(serving(departments.app(), free_port()))
         hub.start()
-        server = None if hub.connections is None else hub.connections.server
-        url = stack.enter_context(serving(build_app(hub), prepared.ports.hub, tls=server))
+        tls_context = None if hub.connections is None else hub.connections.server
+        url = stack.enter_context(serving(build_app(hub), prepared.ports.hub, tls=tls_context))
         register_echo(hub, address)
         yield World(
             pki=pki,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hub.clock import SystemClock
+from hub.clock import FixedClock, SystemClock
 from hub.envelope import (
     ReceiptStatus,
     open_envelope,
@@ -409,3 +409,21 @@ def test_a_worker_outlives_a_database_that_is_away_for_a_while(
 def rename(hub: Hub, one: str, other: str) -> None:
     with hub.engine.begin() as connection:
         connection.exec_driver_sql(f'ALTER TABLE "{one}" RENAME TO "{other}"')
+
+
+def test_a_message_whose_content_was_erased_ends_without_being_delivered(
+    hub: Hub, courier: Courier, request_: Envelope
+) -> None:
+    taken(hub, request_)
+    hub.vault.refresh()
+    later = replace(hub.eraser, clock=FixedClock(SystemClock().now() + timedelta(days=40)))
+    for key_id in hub.vault.keys_on_record:
+        later.erase(key_id, reason="test", by="tests", before_its_time=True)
+    worked(hub)
+    assert courier.delivered == []
+    assert state(hub, request_) == (ExchangeState.REFUSED, "vault.erased")
+    assert delivery(hub, request_).state is DeliveryState.DEAD
+    assert events(hub, request_) == [EntryEvent.ACCEPTED, EntryEvent.FAILED]
+    assert hub.dead_letters.preview([delivery(hub, request_).number]).cannot == (
+        (delivery(hub, request_).number, "vault.erased"),
+    )
