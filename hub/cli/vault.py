@@ -332,12 +332,17 @@ def verify(
 
     with beside_hub(config) as hub:
         rows = [row for row in hub.archiver.rows() if which == "all" or _names(which, row)]
+        files = hub.archiver.files() if which == "all" else ()
         if which != "all" and not rows:
             reports = [hub.archiver.verify_elsewhere(which, with_key=not without_keys)]
         else:
             reports = [
                 hub.archiver.verify(row, with_key=not without_keys)
                 for row in track(rows, "Verifying", disable=as_json, transient=True)
+            ]
+            reports += [
+                hub.archiver.verify_file(file, with_key=not without_keys)
+                for file in track(files, "Verifying large ones", disable=as_json, transient=True)
             ]
     if as_json:
         print_json([{**asdict(report), "is_valid": report.problem is None} for report in reports])

@@ -25,6 +25,7 @@ from hub.clock import format_instant
 from hub.errors import VaultError
 from hub.vault import archivestore, largestore, store
 from hub.vault.archivefiles import ArchiveWriter, Circumstances, open_all, verify_archive
+from hub.vault.largefiles import sealed_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from hub.vault.archivefiles import ReadArchive
     from hub.vault.archivestore import ArchiveRow
     from hub.vault.keyids import KeyId
+    from hub.vault.largestore import LargeContainer
     from hub.vault.places import ArchivePlace
     from hub.vault.service import Vault
 
@@ -192,6 +194,30 @@ class Archiver:
             return _report(row, containers, opened=opened, problem=f"{exc.code}: {exc.detail}")
         return _report(row, len(archive.contents), opened=opened, problem=None)
 
+    def files(self) -> tuple[LargeContainer, ...]:
+        """Return the containers that were archived as files of their own."""
+        with self.engine.connect() as connection:
+            erased = store.read_erased(connection)
+            return tuple(each for each in largestore.archived_files(connection) if each.key_id not in erased)
+
+    def verify_file(self, large: LargeContainer, *, with_key: bool = True) -> ArchiveReport:
+        """Check a large container in its place; never raises for what it finds.
+
+        Args:
+            large: which.
+            with_key: also read and open it as a whole.
+        """
+        path, place, problem = largestore.archived_path(large), large.place or "", None
+        try:
+            _require_size(path, self.vault.places.open(place).size(path), sealed_size(large.size))
+            if with_key:
+                self.vault.prove_large(large)
+        except VaultError as exc:
+            problem = f"{exc.code}: {exc.detail}"
+        return ArchiveReport(
+            path=path, place=place, containers=1, opened=with_key and problem is None, problem=problem
+        )
+
     def verify_elsewhere(self, url: str, *, with_key: bool = True) -> ArchiveReport:
         """Check a copy of an archive anywhere; never raises for what it finds.
 
@@ -303,6 +329,11 @@ class Archiver:
             yield
         finally:
             os.close(descriptor)
+
+
+def _require_size(path: str, size: int, expected: int) -> None:
+    if size != expected:
+        raise VaultError("vault.archive_damaged", f"{path} has {size} bytes in place of {expected}")
 
 
 def _require_same(row: ArchiveRow, archive: ReadArchive, rows: frozenset[tuple[str, int]]) -> None:

@@ -88,6 +88,12 @@ def files_under(connection: Connection, key_id: KeyId) -> tuple[LargeContainer, 
     return tuple(_read(row) for row in connection.execute(query))
 
 
+def archived_files(connection: Connection) -> tuple[LargeContainer, ...]:
+    """Return the containers that are files in a place, those of the oldest key first."""
+    query = select(_large).where(_large.c.place.is_not(None)).order_by(_large.c.key_id, _large.c.sha256)
+    return tuple(_read(row) for row in connection.execute(query))
+
+
 def count_bytes(connection: Connection, key_id: KeyId) -> int:
     """Return how many octets the containers under a key have that are files."""
     query = select(func.coalesce(func.sum(_large.c.bytes), 0)).where(_large.c.key_id == str(key_id))

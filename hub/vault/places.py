@@ -94,6 +94,17 @@ class ArchivePlace:
         except (BaseError, OSError, ValueError) as exc:
             raise self._failure(path, exc) from None
 
+    def size(self, path: str) -> int:
+        """Return how large a file is, octets.
+
+        Raises:
+            VaultError: as `read`.
+        """
+        try:
+            return int(obstore.head(self._store, path)["size"])
+        except (BaseError, OSError) as exc:
+            raise self._failure(path, exc) from None
+
     def names(self, folder: str) -> Iterator[str]:
         """Return the paths of the files under a folder of the place, sorted.
 

@@ -169,6 +169,23 @@ def test_destroying_the_key_erases_it_and_gives_the_room_back(opened: OpenVault,
     assert opened.vault.state(envelope.container_sha256) is ContainerState.ERASED
 
 
+@pytest.mark.parametrize(
+    ("attack", "code"), [(cut, "vault.archive_damaged"), (lose, "vault.archive_missing")]
+)
+def test_an_archived_file_that_is_cut_or_lost_is_noticed_without_its_key(
+    opened: OpenVault, tmp_path: Path, attack: Callable[[Path], None], code: str
+) -> None:
+    keep(opened, *a_large_one(tmp_path))
+    opened.clock.move_to(MAY)
+    opened.archiver.archive_month("2026-03", str(tmp_path / "archives"))
+    (archived,) = (tmp_path / "archives").glob("*/large/*.sealed")
+    (file,) = opened.archiver.files()
+    attack(archived)
+    report = opened.archiver.verify_file(file, with_key=False)
+    assert (report.problem or "").partition(":")[0] == code
+    assert not report.opened
+
+
 def test_it_moves_into_an_archive_and_reads_as_before(opened: OpenVault, tmp_path: Path) -> None:
     envelope, raw = a_large_one(tmp_path)
     kept = keep(opened, envelope, raw)
@@ -181,7 +198,11 @@ def test_it_moves_into_an_archive_and_reads_as_before(opened: OpenVault, tmp_pat
     assert b"".join(opened.vault.stream(envelope.container_sha256, 5, len(raw) - 5)) == raw[5:-5]
     assert opened.vault.state(envelope.container_sha256) is ContainerState.ARCHIVED
     (archived,) = (tmp_path / "archives").glob("*/large/*.sealed")
+    (file,) = opened.archiver.files()
+    assert opened.archiver.verify_file(file).problem is None
     flip(archived)
+    assert (opened.archiver.verify_file(file).problem or "").startswith("vault.damaged")
+    assert opened.archiver.verify_file(file, with_key=False).problem is None
     assert code_of(lambda: list(opened.vault.stream(envelope.container_sha256))) == "vault.damaged"
 
 
