@@ -11,7 +11,7 @@ import pytest
 
 from hub.messagelog import Tampering
 from tests.hub.messagelog.intruder import Intruder
-from tests.journeys.world import running_world
+from tests.journeys.world import on_sqlite_file, running_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +54,7 @@ def test_a_hub_nobody_touched_holds(used: World) -> None:
     assert findings(used) == []
 
 
+@on_sqlite_file
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
@@ -72,6 +73,7 @@ def test_an_exchange_that_was_changed_is_named(used: World, change: str, kind: T
     assert findings(used) == [(kind, number, message_id)]
 
 
+@on_sqlite_file
 def test_an_exchange_that_was_dropped_is_named(used: World) -> None:
     message_id, number = first_processed(used)
     Intruder(str(used.hub.engine.url.database)).run(
@@ -80,6 +82,7 @@ def test_an_exchange_that_was_dropped_is_named(used: World) -> None:
     assert findings(used) == [(Tampering.EXCHANGE_MISSING, number, message_id)]
 
 
+@on_sqlite_file
 def test_an_exchange_said_to_be_processed_without_an_answer_in_the_log_is_named(used: World) -> None:
     request = used.request(sender=used.request().header.recipient)
     assert used.send(request.raw).status == 403
@@ -90,6 +93,7 @@ def test_an_exchange_said_to_be_processed_without_an_answer_in_the_log_is_named(
     assert kinds == {(Tampering.EXCHANGE_UNLOGGED, request.header.id)}
 
 
+@on_sqlite_file
 @pytest.mark.parametrize("index", [1, 3, 5, 7])
 def test_an_answers_entry_changed_with_its_hash_is_named_by_its_receipt(used: World, index: int) -> None:
     intruder = Intruder(str(used.hub.engine.url.database))

@@ -25,7 +25,7 @@ from hub.trust import USE_POLICIES
 from tests.journeys.departments import ABSENT
 from tests.journeys.portal import PORTAL, Visit, text_of, visiting
 from tests.journeys.serving import wait_for
-from tests.journeys.world import PURPOSE, running_world
+from tests.journeys.world import PURPOSE, on_sqlite_file, running_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +182,7 @@ def test_a_number_leads_to_its_message_or_conversation(world: World, auditor: Vi
         assert (response.status_code, response.headers["location"]) == (303, leads_to)
 
 
+@on_sqlite_file
 def test_what_is_not_kept_any_more_is_said_and_stops_nothing_else(pki: ServedPki, tmp_path: Path) -> None:
     with running_world(tmp_path / "world", pki) as world:
         request = answered(world)
@@ -200,6 +201,7 @@ def test_what_is_not_kept_any_more_is_said_and_stops_nothing_else(pki: ServedPki
             assert "Everything holds" not in story
 
 
+@on_sqlite_file
 def test_a_log_entry_that_was_changed_is_told_aloud(pki: ServedPki, tmp_path: Path) -> None:
     with running_world(tmp_path / "world", pki) as world:
         request = answered(world)

@@ -13,6 +13,7 @@ from hub.accounts import Role
 from hub.demo.preparation import FUND
 from tests.journeys.departments import EMPLOYMENT
 from tests.journeys.test_proof import PROOF, Issued, second
+from tests.journeys.world import on_sqlite_file
 
 if TYPE_CHECKING:
     from tests.journeys.bureaus import Bureaus
@@ -131,6 +132,7 @@ def test_a_proof_is_found_by_holder_certificate_and_employer_and_the_database_ho
         assert value.encode().hex().upper() not in dump.upper()
 
 
+@on_sqlite_file
 def test_reindexing_finds_the_same_again(bureaus: Bureaus, second: Issued) -> None:
     hub = bureaus.world.hub
     assert hub.reindexer is not None

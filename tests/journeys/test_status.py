@@ -15,7 +15,7 @@ from hub.accounts import Role
 from tests.hub.telemetry.test_metrics import sample
 from tests.journeys.departments import ABSENT, LABOUR_ECHO
 from tests.journeys.serving import wait_for
-from tests.journeys.world import running_world
+from tests.journeys.world import on_sqlite_file, running_world
 from tests.pki import free_port
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def test_the_weather_tells_answers_and_failures_apart(own: tuple[World, int]) ->
     assert after["last_contact"] >= before["last_contact"]
 
 
+@on_sqlite_file
 def test_a_hub_that_cannot_write_is_alive_and_not_ready(pki: ServedPki, tmp_path: Any) -> None:
     with running_world(tmp_path, pki) as world:
         # Another process holds the database's write lock, as a backup gone wrong would.

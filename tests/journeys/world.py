@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import httpx2
+import pytest
 import rfc8785
 
 from hub.accounts import Principal
@@ -65,6 +66,10 @@ if TYPE_CHECKING:
 
 DATABASE_VARIABLE = "HELIOGRAPH_TEST_DATABASE"
 """Set to `postgresql`, it has the journeys' hubs run on PostgreSQL: `make test-postgresql`."""
+
+on_sqlite_file = pytest.mark.skipif(
+    os.environ.get(DATABASE_VARIABLE) == "postgresql", reason="it changes SQLite's file behind the hub's back"
+)
 
 PURPOSE = Purpose(
     item="000788002000",
