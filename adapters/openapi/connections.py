@@ -49,7 +49,7 @@ class Connections:
             answer: the shape of the answer, for paging.
         """
         findings: list[SourceFinding] = []
-        url, prefix = self._address(endpoint)
+        url, prefix = self.address(endpoint)
         settings: dict[str, JsonValue] = {
             "url": url,
             "path": prefix + endpoint.path,
@@ -75,7 +75,7 @@ class Connections:
             findings.append(found("openapi.paging_suggested", endpoint.spot.at))
         return settings, tuple(findings)
 
-    def _address(self, endpoint: Endpoint) -> tuple[str, str]:
+    def address(self, endpoint: Endpoint) -> tuple[str, str]:
         """Return the address, and the part of the path that stands before the operation's."""
         spot, addresses = self._servers(endpoint)
         absolute = [each for each in addresses if urlsplit(each).scheme in {"http", "https"}]

@@ -127,8 +127,8 @@ def _dialect(root: Spot) -> tuple[Dialect | None, tuple[SourceFinding, ...]]:
 
 
 def _operation(endpoint: Endpoint, documents: Documents, connections: Connections) -> Operation:
-    body, answered = _preferred(endpoint.bodies), _success(endpoint.replies)
-    accepted = _preferred(answered.bodies) if answered is not None else None
+    body, answered = preferred(endpoint.bodies), success(endpoint.replies)
+    accepted = preferred(answered.bodies) if answered is not None else None
     findings: list[SourceFinding] = []
     if answered is None:
         findings.append(found("openapi.no_success", endpoint.spot.at))
@@ -160,14 +160,14 @@ def _request(endpoint: Endpoint, body: Body | None, reader: ShapeReader, body_fo
     return Shape("request", ShapeType.OBJECT, children=tuple(children))
 
 
-def _success(replies: tuple[Reply, ...]) -> Reply | None:
+def success(replies: tuple[Reply, ...]) -> Reply | None:
     """Return the answer of a request that went well; the one with content where there are several."""
     good = [each for each in replies if each.status.startswith("2")]
     good.sort(key=lambda each: (not each.bodies, each.status))
     return good[0] if good else next((each for each in replies if each.status == "default"), None)
 
 
-def _preferred(bodies: tuple[Body, ...]) -> Body | None:
+def preferred(bodies: tuple[Body, ...]) -> Body | None:
     """Return the content this gateway speaks best: JSON, then forms, then whatever comes first."""
     for is_liked in (
         lambda body: body.media_type == "application/json",
