@@ -18,6 +18,7 @@ import structlog
 from adapters.inbox import Arrival, Inbox, InboxState
 from adapters.peers import require_signed_by
 from adapters.ports import Call, DeferredError, NotAskedError
+from adapters.reporting import Fortunes
 from adapters.watching import answering, asking_legacy
 from hub.clock import to_milliseconds
 from hub.contracts import Pattern
@@ -98,6 +99,7 @@ class Gateway:
     secrecy: Secrecy | None = None
     inbox: Inbox = field(default_factory=Inbox)
     desk: LargeDesk | None = None
+    fortunes: Fortunes = field(default_factory=Fortunes)
 
     def answer(self, raw: bytes, receipt_raw: bytes) -> bytes:
         """Answer a message with a signed response or receipt, or with a signed fault that says why not.
@@ -185,16 +187,20 @@ class Gateway:
         with answering(self.services) as watched:
             case = _Case(watched)
             try:
-                return work(case)
+                answer = work(case)
             except HubError as error:
                 _logger.info("gateway.refused", code=error.code, detail=error.detail, **logged(error))
                 watched.failed(error.code)
+                self.fortunes.note(watched.service, error.code, self.clock.now())
                 return self._fault(case.request, case.subsystem, error).raw
             except Exception:
                 _logger.exception("gateway.failed")
                 watched.failed("adapter.system_fault")
+                self.fortunes.note(watched.service, "adapter.system_fault", self.clock.now())
                 fault = AdapterError("adapter.system_fault", "the gateway failed")
                 return self._fault(case.request, case.subsystem, fault).raw
+            self.fortunes.note(watched.service, None, self.clock.now())
+            return answer
 
     def look_again(self, request: Envelope, subsystem: SubsystemId) -> bytes | None:
         """Ask the legacy system about a deferred message once more; None when it is not ready.

@@ -12,6 +12,7 @@ from hub.telemetry import Condition, Readiness, State, disk_condition
 from hub.trustlist import GRACE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from hub.clock import Clock
@@ -33,6 +34,7 @@ def gateway_readiness(  # noqa: PLR0913 - its dependencies
     http: httpx2.Client,
     hub_url: str,
     data_folder: Path,
+    of_clock: Callable[[], Condition] = Condition,
 ) -> Readiness:
     """Return what looks at everything a gateway needs."""
     return Readiness(
@@ -41,6 +43,7 @@ def gateway_readiness(  # noqa: PLR0913 - its dependencies
             "trust_list": partial(_trust_list, trust_lists, clock),
             "hub": partial(_hub, http, hub_url),
             "disk": partial(_disk, data_folder),
+            "clock": of_clock,
         }
     )
 

@@ -36,6 +36,7 @@ from adapters.queue import LocalQueue
 from adapters.readiness import gateway_readiness
 from adapters.register import LiveServices
 from adapters.registration import Registration
+from adapters.reporting import Reported, StatusReporter
 from adapters.rollover import (
     LOOK_SECONDS,
     EncryptionRegistration,
@@ -61,7 +62,7 @@ from hub.custody import (
 from hub.envelope import ANNOUNCEMENT_MEDIA_TYPE, CONTAINER_MEDIA_TYPE, Limits, Party, is_announcement
 from hub.errors import SettingsError
 from hub.identifiers import MemberId, SubsystemId, subsystem_of
-from hub.telemetry import StatusServer, Watched, configure_tracing, status_routes
+from hub.telemetry import Condition, StatusServer, Watched, configure_tracing, status_routes
 from hub.trust import (
     OnlineRevocation,
     RevocationRefresher,
@@ -74,8 +75,9 @@ from hub.trustlist import FolderStore, TrustListArchive, TrustListFollower, read
 from hub.wire import ClientsByCertificate, RenewedTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 
+    from cryptography import x509
     from starlette.requests import Request
 
     from adapters.configuration import ConfiguredAdapter
@@ -171,6 +173,7 @@ class GatewayProcess:
             gateway=self.gateway, client=self.client_for(min(self.gateway.subsystems))
         )
         self._collector = self._open_collector()
+        self._reporter = self._open_reporter()
         self.readiness = gateway_readiness(
             key=self._key,
             trust_lists=self.trust_lists,
@@ -178,6 +181,7 @@ class GatewayProcess:
             http=self._http,
             hub_url=settings.hub_url,
             data_folder=settings.data_folder,
+            of_clock=Condition if self._reporter is None else self._reporter.clock_condition,
         )
         self._status = StatusServer(self.readiness)
         self._tracing: Tracing | None = None
@@ -246,6 +250,8 @@ class GatewayProcess:
         work += [("secrecy", registration.run) for registration in self._registrations]
         if self._collector is not None:
             work += [("collecting", self._collector.run)]
+        if self._reporter is not None:
+            work += [("reporting", self._reporter.run)]
         if self.connections is not None:
             work += [("tls", self.connections.run)]
         self._threads = [threading.Thread(target=run, name=name, daemon=True) for name, run in work]
@@ -261,16 +267,10 @@ class GatewayProcess:
         if self.connections is not None:
             self.connections.stop()
         self._refresher.close()
-        self._deferrals.stopped.set()
         self.queue.stop()
-        for intake in self.intakes:
-            intake.stopped.set()
-        if self._collector is not None:
-            self._collector.stopped.set()
-        for runner in self._drafts:
-            runner.stopped.set()
-        for registration in self._registrations:
-            registration.stopped.set()
+        maybe = [each for each in (self._collector, self._reporter) if each is not None]
+        for each in (self._deferrals, *self.intakes, *maybe, *self._drafts, *self._registrations):
+            each.stopped.set()
         self._join(_QUIET_END_SECONDS)
         # What still waits for the hub is torn away from it.
         self._http.close()
@@ -302,6 +302,31 @@ class GatewayProcess:
         stopped = threading.Event()
         large = LargeFetcher(gateway=self.gateway, desk=self.desk, client=client, stopped=stopped)
         return Collector(gateway=self.gateway, client=client, fetch_large=large.answer, stopped=stopped)
+
+    def _open_reporter(self) -> StatusReporter | None:
+        """Return what tells the hub how this gateway is; None where it shall not."""
+        every_seconds = self._settings.report_seconds
+        if every_seconds is None:
+            return None
+        return StatusReporter(
+            client=self.client_for(min(self.gateway.subsystems)),
+            reported=Reported(
+                services=self._services.values,
+                fortunes=self.gateway.fortunes,
+                depth=self.queue.depth,
+                certificates=self._certificates,
+                collects=self._settings.collects,
+            ),
+            every_seconds=every_seconds,
+            clock=self._clock,
+        )
+
+    def _certificates(self) -> Iterator[tuple[str, x509.Certificate]]:
+        """Yield the certificates in use, the newest of the signing key first."""
+        for held in self._key.keys:
+            yield "signing", held.key.certificate_chain[0]
+        if self.connections is not None:
+            yield "tls", self.connections.certificate
 
     def _plan_roll_over(self) -> RollOver:
         settings = self._settings

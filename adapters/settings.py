@@ -105,6 +105,7 @@ class GatewaySettings(_Settings):
     """What a gateway needs to run.
 
     Attributes:
+        report_seconds: how often the gateway tells the hub how it is; None for never.
         subsystems: the member's subsystems this gateway answers and asks for.
         tls: the key for TLS; without it the gateway speaks plain HTTP, on this machine only unless
             `plain_http_beyond_loopback` says otherwise.
@@ -141,6 +142,7 @@ class GatewaySettings(_Settings):
     hub_url: ReferredText
     hub_member: _Member
     collects: bool = False
+    report_seconds: Annotated[int, Field(ge=5, le=3600)] | None = 60
     signing: KeySettings
     next: KeySettings | None = None
     decryption: Annotated[tuple[KeySettings, ...], Field(strict=False)] = ()

@@ -85,9 +85,11 @@ from hub.messagelog import (
 )
 from hub.operations import (
     Flows,
+    Gateways,
     HubFigures,
     Operations,
     Shown,
+    StatusService,
     Traffic,
     Watch,
     WeatherMap,
@@ -367,8 +369,8 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
     )
     roll_over.resume()
     party = Party(SubsystemId(settings.subsystem), key)
-    traffic, waking = Traffic(), Waking()
-    own_services = _own_services(certificates, archive, party.subsystem, clock)
+    traffic, waking, gateways = Traffic(), Waking(), Gateways(engine, writer, alarms, clock)
+    own_services = _own_services(certificates, archive, party.subsystem, clock, gateways)
     answers = RevocationAnswers(engine, writer)
     pipeline = Pipeline(
         registry=registry,
@@ -459,6 +461,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
         worker=worker,
         outbox=outbox,
         traffic=traffic,
+        gateways=gateways,
     )
     dead_letters = DeadLetters(
         engine=engine,
@@ -725,6 +728,7 @@ def _open_operations(  # noqa: PLR0913 (its dependencies)
     worker: DeliveryWorker,
     outbox: Outbox,
     traffic: Traffic,
+    gateways: Gateways,
 ) -> Operations:
     recorder, registry, pauses, clock = pipeline.recorder, pipeline.registry, pipeline.pauses, pipeline.clock
     flows = Flows(engine, recorder.writer, registry, alarms, clock)
@@ -744,6 +748,7 @@ def _open_operations(  # noqa: PLR0913 (its dependencies)
         traffic=traffic,
         weather=weather,
         flows=flows,
+        gateways=gateways,
         watch=Watch(
             engine=engine,
             writer=recorder.writer,
@@ -757,6 +762,7 @@ def _open_operations(  # noqa: PLR0913 (its dependencies)
             data_folder=settings.data_folder,
             disk_alarm_mebibytes=settings.disk_alarm_mebibytes,
             outbox_alarm=timedelta(minutes=settings.outbox_alarm_minutes),
+            gateways=gateways,
         ),
         readiness=readiness,
         figures=HubFigures(
@@ -798,12 +804,13 @@ def _session_limits(settings: Settings) -> SessionLimits:
 
 
 def _own_services(
-    desk: CertificateDesk, archive: Archive, hub: SubsystemId, clock: Clock
+    desk: CertificateDesk, archive: Archive, hub: SubsystemId, clock: Clock, gateways: Gateways
 ) -> dict[ServiceId, OwnService]:
     services: tuple[OwnService, ...] = (
         RegistrationService(desk, hub, clock),
         WithdrawalService(desk, hub),
         OutcomeService(archive, hub, Tickets(archive.vault, clock)),
+        StatusService(gateways, hub),
     )
     return {each.service.id: each for each in services}
 

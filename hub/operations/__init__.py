@@ -3,6 +3,7 @@
 
 from hub.operations.figures import HubFigures
 from hub.operations.flows import Flows
+from hub.operations.gateways import Gateways, StatusService
 from hub.operations.model import FlowState, PartnerWeather
 from hub.operations.readiness import hub_readiness
 from hub.operations.routes import operation_routes
@@ -15,10 +16,12 @@ __all__ = [
     "Deliverer",
     "FlowState",
     "Flows",
+    "Gateways",
     "HubFigures",
     "Operations",
     "PartnerWeather",
     "Shown",
+    "StatusService",
     "Traffic",
     "Watch",
     "WeatherMap",

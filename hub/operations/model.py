@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +84,23 @@ class PartnerWeather:
     oldest_waiting_since: datetime | None
     dead: int
     pause: Pause | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayReport:
+    """What a gateway said of itself last.
+
+    Attributes:
+        gateway: the subsystem whose key signed it.
+        received_at: UTC, by the hub's clock.
+        clock_ahead_ms: by how much the gateway's clock was ahead of it, its message's way included.
+        said: `request.json` of `gateway-status/v1`.
+    """
+
+    gateway: SubsystemId
+    received_at: datetime
+    clock_ahead_ms: int
+    said: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@
 # Annotations are evaluated here: FastAPI could not find a factory's local names in their text.
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
@@ -67,6 +67,19 @@ class FlowView(BaseModel):
     since: str | None
 
 
+class GatewayView(BaseModel):
+    """What a gateway said of itself last; `report` is as `gateway-status/v1` has it.
+
+    `clock_ahead_ms` is negative where its clock is behind the hub's.
+    """
+
+    gateway: str
+    received_at: str
+    is_silent: bool
+    clock_ahead_ms: int
+    report: dict[str, Any]
+
+
 def operation_routes(operations: Operations, authenticate: Callable[..., Principal]) -> APIRouter:
     """Return the routes of operation."""
     router = APIRouter(tags=["operation"])
@@ -96,6 +109,21 @@ def operation_routes(operations: Operations, authenticate: Callable[..., Princip
     ) -> list[WeatherView]:
         """Show how every partner fares: success and latency of the last minutes, and what waits."""
         return [view_weather(each) for each in operations.weather.now(timedelta(minutes=minutes))]
+
+    @router.get("/api/v1/gateways", dependencies=[Depends(looker)])
+    def show_gateways() -> list[GatewayView]:
+        """Show what each gateway said of itself last: its adapters, what waits there, its clock."""
+        gateways = operations.gateways
+        return [
+            GatewayView(
+                gateway=each.gateway,
+                received_at=format_instant(each.received_at),
+                is_silent=gateways.is_silent(each),
+                clock_ahead_ms=each.clock_ahead_ms,
+                report=dict(each.said),
+            )
+            for each in gateways.list()
+        ]
 
     @router.get("/api/v1/flows", dependencies=[Depends(looker)])
     def show_flows() -> list[FlowView]:

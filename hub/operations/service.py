@@ -11,6 +11,7 @@ from hub.telemetry import StatusServer, configure_tracing
 if TYPE_CHECKING:
     from hub.operations.figures import HubFigures
     from hub.operations.flows import Flows
+    from hub.operations.gateways import Gateways
     from hub.operations.traffic import Traffic
     from hub.operations.watch import Watch
     from hub.operations.weather import WeatherMap
@@ -51,6 +52,7 @@ class Operations:
         traffic: Traffic,
         weather: WeatherMap,
         flows: Flows,
+        gateways: Gateways,
         watch: Watch,
         readiness: Readiness,
         figures: HubFigures,
@@ -58,6 +60,7 @@ class Operations:
     ) -> None:
         self.traffic = traffic
         self.weather = weather
+        self.gateways = gateways
         self.flows = flows
         self.watch = watch
         self.readiness = readiness

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hub.database import Writer
     from hub.identifiers import ServiceId
     from hub.operations.flows import Flows
+    from hub.operations.gateways import Gateways
     from hub.operations.traffic import Counted, Traffic
     from hub.outbox import Depth, Lane, Outbox, Pauses
 
@@ -75,6 +76,7 @@ class Watch:
         data_folder: whose disk is watched.
         disk_alarm_mebibytes: with less than this left on it, there is an alarm.
         outbox_alarm: how long a delivery may wait before there is one.
+        gateways: whose silence is noticed.
     """
 
     def __init__(  # noqa: PLR0913 - its dependencies
@@ -92,7 +94,9 @@ class Watch:
         data_folder: Path,
         disk_alarm_mebibytes: int,
         outbox_alarm: timedelta,
+        gateways: Gateways | None = None,
     ) -> None:
+        self._gateways = gateways
         self._engine = engine
         self._writer = writer
         self._clock = clock
@@ -135,7 +139,10 @@ class Watch:
             seen_at = store.read_mark(connection, _WATCHED)
             breakers = store.read_breakers(connection, now - BREAKERS_KEPT)
         # While no process looked, none heard anything either.
-        self._flows.look(is_new=seen_at is None or now - seen_at > _NOT_WATCHED_FOR)
+        is_new = seen_at is None or now - seen_at > _NOT_WATCHED_FOR
+        self._flows.look(is_new=is_new)
+        if self._gateways is not None:
+            self._gateways.look(is_new=is_new)
         self._writer.run(lambda connection: store.mark(connection, _WATCHED, now))
         depths = self._outbox.depth()
         dead, overdue = _dead(depths), self._overdue(depths, now)
@@ -154,6 +161,8 @@ class Watch:
         """Drop counts that nobody looks at any more."""
         before = self._clock.now() - _MINUTES_KEPT
         self._writer.run(lambda connection: store.forget_minutes(connection, before))
+        if self._gateways is not None:
+            self._gateways.tidy()
 
     def _run(self) -> None:
         looked_at = tidied_at = float("-inf")

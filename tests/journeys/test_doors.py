@@ -68,6 +68,7 @@ HOLD = {"subject": "a case nobody has", "reason": "tests"}
 
 # Route, the path to try, the body, and who may.
 DOORS: list[tuple[str, str, str, Any, set[Role]]] = [
+    ("GET", "/api/v1/gateways", "/api/v1/gateways", None, {Role.AUDITOR, Role.OPERATOR, *ADMINISTRATOR}),
     ("GET", "/api/v1/vault/due", "/api/v1/vault/due", None, {Role.AUDITOR, Role.OPERATOR, *ADMINISTRATOR}),
     (
         "GET",

@@ -29,7 +29,7 @@ def test_a_gateway_shows_on_a_port_of_its_own_how_it_is_and_what_it_counted(bure
     with running_gateway(bureaus.world, config, bureaus.environment) as address:
         answer = httpx2.get(f"http://127.0.0.1:{status}/readyz")
         assert (answer.status_code, answer.json()["status"]) == (200, "ready")
-        assert list(checks(answer)) == ["keys", "trust_list", "hub", "disk"]
+        assert list(checks(answer)) == ["keys", "trust_list", "hub", "disk", "clock"]
         httpx2.post(address, content=b"no container")
         shown = httpx2.get(f"http://127.0.0.1:{status}/metrics").text
         code = "envelope.not_a_zip"
