@@ -101,6 +101,7 @@ class Registration:
             contracts=self._contracts,
             files=self.files,
             clock=self._clock,
+            contracts_folder=self._settings.contracts,
         )
 
     def close(self) -> None:

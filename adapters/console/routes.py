@@ -14,6 +14,7 @@ from adapters.console.views import change_json, event_json, service_json, versio
 from adapters.console.workbench import Workbench
 from adapters.descriptions import MOST_BYTES
 from adapters.ports import DeferredError
+from adapters.trials import trial_to_json
 from hub.errors import AccessError, AdapterError
 from hub.identifiers import ServiceId
 
@@ -58,6 +59,13 @@ class Asked(_Body):
 
     text: _Text
     request: dict[str, Any]
+
+
+class Tested(_Body):
+    """What a contract test needs beside the contract's examples: questions about records the system has."""
+
+    samples: Annotated[list[dict[str, Any]], Field(max_length=200)] = []
+    may_act: bool = False
 
 
 class Uploaded(_Body):
@@ -174,6 +182,11 @@ def _add_versions(router: APIRouter, bench: Workbench, who_calls: Any) -> None:
     @router.post(one + "/versions/{number}/activate")
     def activate(service: named, number: int, body: Decision, who: who_calls) -> dict[str, Any]:
         return version_json(register.activate(service, number, who.name, base=body.base))
+
+    @router.post(one + "/versions/{number}/test")
+    def test(service: named, number: int, body: Tested, who: who_calls) -> dict[str, Any]:
+        found = bench.test(service, number, who, samples=body.samples, may_act=body.may_act)
+        return dict(trial_to_json(found))
 
     @router.post(one + "/rollback")
     def rollback(service: named, who: who_calls) -> dict[str, Any]:

@@ -10,17 +10,20 @@ from adapters.descriptions import parse_description
 from adapters.register import Preview, preview
 from adapters.register.rules import split
 from adapters.register.sampling import sample_answer
+from adapters.trials import Case, CaseKind, contract_cases, trial
 from hub.errors import AdapterError
 from hub.identifiers import ContractId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from adapters.console.administrators import Administrator, Administrators
     from adapters.ports import JsonObject, JsonValue
     from adapters.register import AdapterRegister, AdapterVersion, LiveServices
     from adapters.register.files import SourceFiles
     from adapters.sources import Operation, Probe
+    from adapters.trials import Trial
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.identifiers import MemberId, ServiceId
@@ -38,6 +41,7 @@ class Workbench:
         live: what answers now.
         contracts: those this gateway has.
         files: what descriptions name is kept here.
+        contracts_folder: where the contracts lie, with the examples that adapters are tested with.
     """
 
     member: MemberId
@@ -47,6 +51,7 @@ class Workbench:
     contracts: Mapping[ContractId, Contract]
     files: SourceFiles
     clock: Clock
+    contracts_folder: Path | None = None
 
     def apply(
         self,
@@ -132,6 +137,43 @@ class Workbench:
             return configured.adapter.probe(seconds)
         finally:
             configured.adapter.close()
+
+    def test(
+        self,
+        service: ServiceId,
+        number: int,
+        who: Administrator,
+        *,
+        samples: Sequence[JsonObject] = (),
+        may_act: bool = False,
+    ) -> Trial:
+        """Put a version and the real system behind it to its contract's test, and note what that gave.
+
+        Args:
+            service: whose.
+            number: of the version.
+            who: asks for it.
+            samples: questions about records the system has.
+            may_act: whether messages that make it do something may be sent.
+
+        Raises:
+            AdapterError: `adapter.version_unknown`, `adapter.configuration_invalid`.
+        """
+        version = self.register.version(service, number)
+        contract = self.contract_of(version.text)
+        cases: list[Case] = []
+        if self.contracts_folder is not None:
+            cases += contract_cases(self.contracts_folder, contract)
+        cases += [Case(f"{place}", CaseKind.SAMPLE, each) for place, each in enumerate(samples, start=1)]
+        configured = self.register.try_out(version.text)
+        try:
+            found = trial(configured, contract, cases, clock=self.clock, may_act=may_act)
+        finally:
+            configured.adapter.close()
+        passed = sum(case.passed for case in found.cases)
+        note = f"{passed}/{len(found.cases)}"
+        self.register.note_test(service, number, who.name, has_passed=found.passed, note=note)
+        return found
 
     def ask_once(self, text: str, request: JsonObject, who: Administrator) -> JsonValue:
         """Ask the described system once, for real; see `adapters.register.sampling`."""

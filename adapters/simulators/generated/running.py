@@ -11,8 +11,8 @@ import random
 import socket
 import threading
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -186,8 +186,19 @@ def _published(plan: Plan, offer: Offer) -> StandIn:
     for name, content in offer.secrets.items():
         publish(plan.folder, name, content)
     service = plan.service or _invented_service(plan)
+    offer = replace(offer, connection=_with_places(offer.connection, offer.secrets, plan.folder.resolve()))
     description = describe(offer, plan.contract, service)
     return StandIn(service, offer, publish(plan.folder, DESCRIPTION_FILE, description))
+
+
+def _with_places(value: Any, names: Mapping[str, str], folder: Path) -> Any:
+    """Return settings that name files by their whole paths, as they are registered from elsewhere."""
+    if isinstance(value, dict):
+        return {name: _with_places(member, names, folder) for name, member in value.items()}
+    if isinstance(value, str) and value.removeprefix("file:") in names:
+        place = str(folder / value.removeprefix("file:"))
+        return f"file:{place}" if value.startswith("file:") else place
+    return value
 
 
 def _invented_service(plan: Plan) -> ServiceId:

@@ -89,5 +89,6 @@ def bench_in(folder: Path, *, rules: Rules | None = None, clock: Clock | None = 
         contracts=load_contracts(CONTRACTS),
         files=SourceFiles(folder),
         clock=clock,
+        contracts_folder=CONTRACTS,
     )
     return Bench(bench, TestClient(build_console_app(bench)), known, made)

@@ -161,3 +161,23 @@ def test_an_error_names_no_value(bench: Bench) -> None:
 
     assert response.status_code == 400
     assert "张三" not in response.text
+
+
+def test_a_version_is_put_to_its_contracts_test_and_answers_only_when_it_passed(tmp_path: Path) -> None:
+    bench = bench_in(tmp_path, rules=Rules(needs_test=True))
+    one = f"/adapters/{ECHO}/versions"
+    good, bad = description(), description(response={"object": {"text": {"value": 7}}})
+    for number, text in ((1, bad), (2, good)):
+        assert bench.call("POST", "/adapters/versions", text=text).json()["number"] == number
+        assert code(bench.call("POST", f"{one}/{number}/activate")) == (409, "adapter.test_missing")
+
+    failed = bench.call("POST", f"{one}/1/test").json()
+    assert failed["passed"] is False
+    assert "contract.response_invalid" in {case["code"] for case in failed["cases"]}
+    assert code(bench.call("POST", f"{one}/1/activate")) == (409, "adapter.test_missing")
+
+    passed = bench.call("POST", f"{one}/2/test", samples=[{"text": "a"}, {"text": "b"}]).json()
+    assert passed["passed"] is True
+    assert bench.call("POST", f"{one}/2/activate").json()["state"] == "active"
+    assert [event["kind"] for event in bench.call("GET", "/events").json()["events"]].count("tested") == 2
+    assert code(bench.call("POST", f"{one}/9/test")) == (404, "adapter.version_unknown")
