@@ -87,7 +87,7 @@ class SoapStandIn:
             envelope = read_envelope(content)
             namespace = str(etree.QName(envelope).namespace)
             body = next(iter(envelope.iterfind(f"{{{namespace}}}Body/*")), None)
-            answer = self._answer(self._operation(body, action), body, how)
+            answer = self.answer(self._operation(body, action), body, how)
         except Refusal as refusal:
             return reply(namespace, [fault(namespace, refusal)], status=500)
         if answer is None:
@@ -100,9 +100,10 @@ class SoapStandIn:
             raise Refusal(is_senders=True, text="no operation is asked for")
         return operation
 
-    def _answer(
-        self, operation: ServedOperation, body: etree._Element | None, how: Misbehaviour | None
+    def answer(
+        self, operation: ServedOperation, body: etree._Element | None, how: Misbehaviour | None = None
     ) -> list[etree._Element] | None:
+        """Return the body of the answer to a request's body; None for an operation without an answer."""
         question = b"" if body is None else etree.tostring(body, method="c14n2")
         said = asked(_words(body), FORMATS)
         digest = hashlib.sha256(question).hexdigest()

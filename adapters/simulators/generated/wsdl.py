@@ -7,16 +7,18 @@ Source: WSDL 1.1 sections 2.3 to 2.5 and 3; WS-I Basic Profile 1.1 sections 4.4 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lxml import etree
 
 from adapters.simulators.generated.xsd import Schemas, qualified_name
+from adapters.soap.catalogue import Catalogue
+from adapters.soap.wsdl import FolderFetch, mend, repairs_of
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 _SOAP = "http://schemas.xmlsoap.org/wsdl/soap/"
@@ -59,18 +61,23 @@ class ServedWsdl:
 
     Args:
         content: the WSDL with all its schemas in it.
+        originals: the files it was put together from, as far as they are XML.
+        codes: the listed values of its simple types.
 
     Raises:
         ValueError: it is no XML.
     """
 
-    def __init__(self, content: bytes) -> None:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
-        try:
-            self.root: etree._Element = etree.fromstring(content, parser)
-        except etree.XMLSyntaxError as exc:
-            raise ValueError(f"the WSDL is no XML: {exc}") from exc
-        self.schemas = Schemas(self.root)
+    def __init__(
+        self,
+        content: bytes,
+        originals: Sequence[bytes] = (),
+        codes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.root = _parsed(content)
+        self.schemas = Schemas(
+            self.root, [root for each in originals if (root := _original(each)) is not None], codes
+        )
         self._messages = self._named("message")
         self._port_types = self._named("portType")
         self.operations = tuple(self._operations())
@@ -170,6 +177,23 @@ class ServedWsdl:
         )
 
 
+def _parsed(content: bytes) -> etree._Element:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+    try:
+        root: etree._Element = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError) as exc:
+        raise ValueError(f"the WSDL is no XML: {exc}") from exc
+    return root
+
+
+def _original(content: bytes) -> etree._Element | None:
+    """Return an original file; None for one that only its repair has made XML."""
+    try:
+        return _parsed(content)
+    except ValueError:
+        return None
+
+
 def _is_soap(node: etree._Element, local: str) -> bool:
     return node.tag in {f"{{{_SOAP}}}{local}", f"{{{_SOAP12}}}{local}"}
 
@@ -179,7 +203,7 @@ def _soap_child(node: etree._Element, local: str) -> etree._Element | None:
 
 
 def read_served(file: Path, catalogue: Path | None = None) -> ServedWsdl:
-    """Read a WSDL from files.
+    """Read a WSDL from files, repaired as it is for an adapter.
 
     Args:
         file: the WSDL.
@@ -188,10 +212,20 @@ def read_served(file: Path, catalogue: Path | None = None) -> ServedWsdl:
     Raises:
         AdapterError: `adapter.configuration_invalid`, it cannot be read, or has no operation over SOAP.
     """
-    del catalogue
+    folders = () if catalogue is None else (catalogue,)
     try:
-        served = ServedWsdl(file.read_bytes())
-    except (OSError, ValueError) as exc:
+        mended = mend(str(file.resolve()), FolderFetch(None), Catalogue(folders=folders))
+        if mended.content is None:
+            reasons = "; ".join(finding.code for finding in mended.findings)
+            raise AdapterError("adapter.configuration_invalid", f"{file.name}: {reasons}")
+        files = [Path(name) for name in mended.files if Path(name).is_file()]
+        if len(mended.files) == 1 and not repairs_of(mended):
+            # A WSDL that needs nothing says more itself: defaults, fixed values, and all its facets.
+            served = ServedWsdl(files[0].read_bytes())
+        else:
+            codes = {f"{{{name.space}}}{name.local}": listed for name, listed in mended.codes.items()}
+            served = ServedWsdl(mended.content, [each.read_bytes() for each in files], codes)
+    except (OSError, ValueError, RecursionError) as exc:
         raise AdapterError("adapter.configuration_invalid", f"{file.name}: {exc}") from exc
     if not served.operations:
         raise AdapterError("adapter.configuration_invalid", f"{file.name}: no operation over SOAP")

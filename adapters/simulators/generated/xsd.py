@@ -15,7 +15,7 @@ from lxml import etree
 from adapters.invention import PatternNotUnderstoodError, meant_by, text_matching
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from random import Random
 
@@ -94,9 +94,24 @@ class Schemas:
 
     Args:
         document: the root of a WSDL or of a schema.
+        originals: the files it was put together from; their simple types say more than its own, which has
+            only what is needed to read messages.
+        codes: the listed values of simple types, by `{namespace}name`.
     """
 
-    def __init__(self, document: etree._Element) -> None:
+    def __init__(
+        self,
+        document: etree._Element,
+        originals: Sequence[etree._Element] = (),
+        codes: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._codes = dict(codes or {})
+        self._originals: dict[str, Component] = {}
+        for each in originals:
+            for schema in each.iter(f"{{{XS}}}schema"):
+                for node in schema.iterchildren(f"{{{XS}}}simpleType"):
+                    component = Component(node, schema)
+                    self._originals.setdefault(f"{{{component.namespace}}}{node.get('name')}", component)
         self._found: dict[tuple[str, str], Component] = {}
         self._substitutes: dict[str, list[Component]] = {}
         self._derived: dict[str, list[tuple[str, Component]]] = {}
@@ -155,7 +170,8 @@ class Schemas:
                 if name.startswith(f"{{{XS}}}"):
                     facets.base = etree.QName(name).localname
                     return facets
-                component = self.find("simpleType", name)
+                facets.codes += self._codes.get(name, ()) if not facets.codes else ()
+                component = self._originals.get(name) or self.find("simpleType", name)
                 if component is None:
                     return facets
                 node = component.node

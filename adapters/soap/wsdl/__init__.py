@@ -16,7 +16,16 @@ shapes       zeep's types as a mapping sees them
 
 from adapters.soap.wsdl.mending import Mended, mend
 from adapters.soap.wsdl.opening import bound_service, open_client
-from adapters.soap.wsdl.reading import read_wsdl, repairs_of
+from adapters.soap.wsdl.reading import FolderFetch, read_wsdl, repairs_of
 from adapters.soap.wsdl.shapes import ShapeReader
 
-__all__ = ["Mended", "ShapeReader", "bound_service", "mend", "open_client", "read_wsdl", "repairs_of"]
+__all__ = [
+    "FolderFetch",
+    "Mended",
+    "ShapeReader",
+    "bound_service",
+    "mend",
+    "open_client",
+    "read_wsdl",
+    "repairs_of",
+]

@@ -38,7 +38,7 @@ def read_wsdl(path: Path, catalogue: Catalogue | None = None, *, imports_below: 
         return Source("soap", path.name, (), (content,))
     root = path.resolve()
     try:
-        mended = mend(str(root), _FolderFetch(imports_below), given)
+        mended = mend(str(root), FolderFetch(imports_below), given)
     except (OSError, AdapterError, RecursionError, ValueError) as exc:
         finding = found("soap.not_loadable", path.name, reason=str(exc) or type(exc).__name__)
         return Source("soap", path.name, (), (finding,))
@@ -57,13 +57,14 @@ def read_wsdl(path: Path, catalogue: Catalogue | None = None, *, imports_below: 
     return Source("soap", mended.title, operations, findings)
 
 
-class _FolderFetch:
+class FolderFetch:
     """Reads files, and nothing else."""
 
     def __init__(self, below: Path | None) -> None:
         self._below = None if below is None else below.resolve()
 
     def __call__(self, address: str) -> bytes:
+        """Return a file's bytes; raises OSError for what is none of these files."""
         if "://" in address:
             raise OSError(0, "nothing is loaded from the network")
         path = Path(address.removeprefix("file:")).resolve()

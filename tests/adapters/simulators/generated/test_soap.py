@@ -12,7 +12,11 @@ from lxml import etree
 from zeep.exceptions import Fault, TransportError
 
 from adapters.simulators.generated import FilePlan, Misbehaviour, Misconduct, running_file
+from adapters.simulators.generated.envelopes import reply
+from adapters.simulators.generated.soap import SoapStandIn
 from adapters.simulators.generated.wsdl import read_served
+from adapters.soap.wsdl import open_client
+from hub.clock import SystemClock
 from hub.errors import AdapterError
 
 WSDL = Path(__file__).parents[4] / "adapters" / "simulators" / "soap.wsdl"
@@ -134,3 +138,31 @@ def test_vies_gets_a_stand_in(tmp_path: Path) -> None:
     assert answer.countryCode == "AT"
     assert answer.vatNumber == "U12345678"
     assert isinstance(answer.valid, bool)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="../shared/data/wsdl is not on this machine")
+def test_what_every_wsdl_describes_can_be_answered_as_its_schema_says() -> None:
+    """The answers are read by zeep, which knows nothing of how they were written."""
+    read = unread = 0
+    for file in sorted(SHARED.rglob("*.wsdl")):
+        try:
+            served = read_served(file, SHARED / "catalog")
+            opened: Any = open_client(served.at_address("http://127.0.0.1/service"))
+        except (AdapterError, ValueError):
+            continue
+        stand_in = SoapStandIn(wsdl=served, misconduct=Misconduct(), seed="0", clock=SystemClock())
+        spoken = [each for each in opened.wsdl.bindings.values() if "Soap" in type(each).__name__]
+        for binding in spoken:
+            version = SOAP_12 if "12" in type(binding).__name__ else SOAP_11
+            for name, operation in getattr(binding, "_operations", {}).items():
+                found = next((each for each in served.operations if each.name == name), None)
+                if found is None or found.answers is None:
+                    continue
+                answer = stand_in.answer(found, None)
+                try:
+                    operation.process_reply(etree.fromstring(bytes(reply(version, answer or []).body)))
+                    read += 1
+                except (zeep.exceptions.Error, IndexError):
+                    unread += 1
+    assert read > 100
+    assert unread <= read / 50
