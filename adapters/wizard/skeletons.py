@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 KINDS_BY_HAND = ("rest", "sftp", "table")
 """Kinds that can be described without one."""
 
-ADDRESS_OF = {"soap": "address", "rest": "url", "sftp": "host", "table": "url"}
+ADDRESS_OF = {"soap": "address", "rest": "url", "sftp": "host", "table": "host"}
 """Where a connection says which system it leads to."""
 
 SKELETONS: Mapping[str, Mapping[str, Any]] = {
@@ -38,7 +38,11 @@ SKELETONS: Mapping[str, Mapping[str, Any]] = {
         "answer": {"name": "{message_id}.csv"},
     },
     "table": {
-        "url": "env:SYSTEM_DATABASE_URL",
+        "engine": "postgresql",
+        "host": "127.0.0.1",
+        "database": "records",
+        "username": "exchange",
+        "password": "env:DATABASE_PASSWORD",
         "query": "SELECT * FROM records WHERE number = :number",
     },
 }
