@@ -298,11 +298,14 @@ class ContainerPassing(_Direct):
         if self._ledger.count(file, RowState.PUT) == 0 or file.announcement is None:
             return True
         outcome = self._follow(file, open_envelope(file.announcement))
-        if outcome is not None and outcome.answer is not None and outcome.receipt is not None:
-            for name, envelope in (("answer", outcome.answer.response), ("receipt", outcome.receipt)):
-                self.kept(file, name).write_bytes(envelope.raw)
-        return self._ledger.count(file, RowState.PUT) == 0
+        is_settled = self._ledger.count(file, RowState.PUT) == 0
+        if is_settled and outcome is not None:
+            if outcome.answer is not None:
+                self._kept(file, "answer").write_bytes(outcome.answer.response.raw)
+            if outcome.receipt is not None:
+                self._kept(file, "receipt").write_bytes(outcome.receipt.raw)
+        return is_settled
 
-    def kept(self, file: KnownFile, name: str) -> Path:
-        """Return where the `answer` or the `receipt` for a file's message is kept until it was told."""
+    def _kept(self, file: KnownFile, name: str) -> Path:
+        """Return where what came back is kept until it was told."""
         return self._folder / f"{file.number}.{name}.asice"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from adapters.hubclient import HubClient, Question
+    from adapters.intakes import Outgoing
     from hub.clock import Clock
     from hub.contracts import Contract
     from hub.identifiers import ContractId, MessageId, SubsystemId
@@ -158,6 +159,7 @@ def inbox_at(
     environment: Mapping[str, str],
     *,
     client: HubClient | None = None,
+    outgoing: Outgoing | None = None,
     clock: Clock | None = None,
     **changes: object,
 ) -> Iterator[Inbox]:
@@ -172,7 +174,7 @@ def inbox_at(
     contracts = known_contracts()
     nobody = cast("HubClient", SimpleNamespace(contracts=contracts))
     parts = IntakeParts(
-        outgoing=outbox, client=client or nobody, contracts=contracts, folder=folder / "intake"
+        outgoing=outgoing or outbox, client=client or nobody, contracts=contracts, folder=folder / "intake"
     )
     intake = configured.build(configured.entry, parts)
     assert isinstance(intake, PickupIntake)
