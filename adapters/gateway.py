@@ -326,6 +326,7 @@ class Gateway:
             timeout_seconds=configured.timeout_seconds,
             topic=header.topic,
             files=files,
+            container=request.raw,
         )
         if not configured.is_repeatable:
             self.inbox.begin(header.id, subsystem)

@@ -43,6 +43,7 @@ class Call:
         topic: what an event is about; None for requests.
         files: the payloads beside the request's data that are too large for memory, by name; they are there
             until the adapter has answered.
+        container: the message as its sender signed it; of one with large payloads, only its announcement.
     """
 
     message_id: MessageId
@@ -53,6 +54,7 @@ class Call:
     timeout_seconds: float
     topic: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    container: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ from adapters.sftp.settings import FileFormat, FileSettings, SftpSettings
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from adapters.entry import ServiceEntry
     from adapters.sources import Probe
 
 
 class SftpAdapter:
-    """One kind of request and answer file on one SFTP server.
+    """One kind of request file on one SFTP server, and its answer file where there is one.
 
     The request mapping gives one CSV row, or `rows`, or the JSON document. The answer's expressions see
     `answer.rows` (CSV) or `answer.document` (JSON), and `answer.file` with `name`, `sha256` and `rows`.
@@ -35,31 +37,54 @@ class SftpAdapter:
 
     def __init__(self, entry: ServiceEntry) -> None:
         self._entry = entry
-        self._translation = entry.translation
         self._settings = settings = entry.settings(SftpSettings)
+        if settings.request.format is not FileFormat.CONTAINER or settings.answer is not None:
+            entry.translation  # noqa: B018 - raises where the description lacks it
         self._login = Login.of(settings, entry.guard((settings.host, settings.port)), at=entry.at)
         self._waiting = Waiting(settings.poll_seconds, settings.settle_seconds, settings.max_answer_bytes)
 
     def answer(self, request: JsonObject, call: Call) -> Answer:
         """Drop the request file and wait for the answer file; see `adapters.ports.Adapter`."""
         settings = self._settings
-        content = _written(self._translation.to_system(request, call), settings.request)
+        content = self._content(request, call)
         request_name = settings.request.name.replace("{message_id}", call.message_id)
-        answer_name = settings.answer.name.replace("{message_id}", call.message_id)
         deadline = Deadline(self._entry.seconds_for(call))
         with opened(self._login, deadline) as session:
+            for name, file in call.files.items():
+                self._drop_file(session, f"{call.message_id}_{name}", file)
             if settings.request.sidecar:
-                digest = hashlib.sha256(content).hexdigest()
-                session.publish(
-                    settings.inbox, f"{request_name}.sha256", f"{digest}  {request_name}\n".encode()
-                )
+                self._drop_digest(session, request_name, hashlib.sha256(content).hexdigest())
             session.publish(settings.inbox, request_name, content)
+            if settings.answer is None:
+                return Answer({})
+            answer_name = settings.answer.name.replace("{message_id}", call.message_id)
             answer, digest = self._fetch(session, answer_name)
             read = _read(answer, settings.answer, answer_name, digest)
-            data = self._translation.to_contract(read, request, call)
+            data = self._entry.translation.to_contract(read, request, call)
             # Only what was understood counts as processed; everything else stays where people look for it.
             self._put_away(session, answer_name)
         return Answer(data)
+
+    def _content(self, request: JsonObject, call: Call) -> bytes:
+        if self._settings.request.format is not FileFormat.CONTAINER:
+            words = self._entry.translation.to_system(request, call)
+            return _written(words, self._settings.request)
+        if call.files:
+            detail = "a message with large payloads is not kept as one container"
+            raise AdapterError("adapter.mapping_failed", detail)
+        return call.container
+
+    def _drop_file(self, session: Session, name: str, file: Path) -> None:
+        """Put down a large payload; it is read piece by piece."""
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if self._settings.request.sidecar:
+            self._drop_digest(session, name, digest)
+        session.publish_file(self._settings.inbox, name, file, sha256=digest)
+
+    def _drop_digest(self, session: Session, name: str, digest: str) -> None:
+        # It is there before its file, so whoever finds the file finds it too.
+        session.publish(self._settings.inbox, f"{name}.sha256", f"{digest}  {name}\n".encode())
 
     def probe(self, seconds: float) -> Probe:
         """Connect to the server; see `adapters.ports.Adapter`."""

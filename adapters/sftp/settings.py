@@ -22,6 +22,8 @@ class FileFormat(StrEnum):
 
     CSV = "csv"
     JSON = "json"
+    CONTAINER = "container"
+    """The message as its sender signed it, an `.asice` file; nothing is mapped."""
 
 
 def _encoding(name: str) -> str:
@@ -91,28 +93,35 @@ class ServerSettings(ConnectionSettings):
 
 
 class SftpSettings(ServerSettings):
-    """Request files and their answer files.
+    """Request files and their answer files; without `answer`, files that nothing answers.
 
     Attributes:
         inbox: where requests go.
         outbox: where answers appear.
         archive: where processed answers go; files are never deleted.
+        answer: None for one-way messages and events, which are put down and that is all.
         poll_seconds: how often the outbox is looked into.
         settle_seconds: how long a file that does not match its digest has to stay unchanged before it is
             called damaged and not merely unfinished.
     """
 
     inbox: Folder
-    outbox: Folder
-    archive: Folder
+    outbox: Folder = ""
+    archive: Folder = ""
     request: FileSettings
-    answer: FileSettings
+    answer: FileSettings | None = None
     poll_seconds: Annotated[float, Field(ge=0.02, le=60)] = 0.2
     settle_seconds: Annotated[float, Field(ge=0.1, le=600)] = 2.0
     max_answer_bytes: Annotated[int, Field(ge=1024, le=500_000_000)] = 50_000_000
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len({self.inbox, self.outbox, self.archive}) != 3:
+        if self.answer is None:
+            if self.outbox or self.archive:
+                raise ValueError("outbox and archive belong to answers")
+            return self
+        if self.answer.format is FileFormat.CONTAINER:
+            raise ValueError("an answer is no container")
+        if len({self.inbox, self.outbox, self.archive, ""}) != 4:
             raise ValueError("inbox, outbox and archive are three folders")
         return self
