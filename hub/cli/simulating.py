@@ -20,7 +20,7 @@ _HOW = "rest, soap or sftp, for a contract; a file says it itself."
 
 def simulate(
     what: Annotated[
-        str, typer.Argument(help="A contract, such as disability-certificate/v1; or a WSDL file.")
+        str, typer.Argument(help="A contract, such as disability-certificate/v1; or a WSDL or OpenAPI file.")
     ],
     protocol: Annotated[str, typer.Option("--as", help=_HOW)] = "",
     contracts: Annotated[

@@ -27,7 +27,9 @@ from starlette.routing import Route
 from adapters.invention import Inventor, NothingFitsError, asked
 from adapters.openapi import SchemaBundle, is_json, preferred, read_description, success
 from adapters.openapi.connections import Connections
+from adapters.openapi.endpoints import Dialect
 from adapters.simulators.generated.misconduct import Misbehaviour
+from adapters.simulators.generated.offer import Offer
 from hub.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from adapters.simulators.generated.misconduct import Misconduct
 
 CLIENT = "stand-in"
+_DESCRIPTION_FILE, _SECRET_FILE = "service.json", "system-secret"
 TOKEN_PATH = "/stand-in/token"  # noqa: S105 - a path
 _METHODS = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"]
 _MOST_REQUEST_BYTES = 50_000_000
@@ -101,6 +104,28 @@ class OpenApiStandIn:
     def app(self) -> Starlette:
         """Return the HTTP application."""
         return Starlette(routes=[Route("/{path:path}", self._serve, methods=_METHODS)])
+
+    def offer(self, port: int) -> Offer:
+        """Return how an adapter reaches it: the file with the stand-in's address, and the secret."""
+        description = self.description
+        root = description.documents.root.value
+        url, prefix = Connections(description.documents, description.dialect).address(
+            description.endpoints[0]
+        )
+        base = urlsplit(url).path + prefix if "://" in url else prefix
+        changed: dict[str, JsonValue] = dict(root) if isinstance(root, dict) else {}
+        if description.dialect is Dialect.SWAGGER_2:
+            changed |= {"schemes": ["http"], "host": f"127.0.0.1:{port}", "basePath": base or "/"}
+        else:
+            changed["servers"] = [{"url": f"http://127.0.0.1:{port}{base}"}]
+        content = json.dumps(changed, ensure_ascii=False, indent=1)
+        return Offer(
+            kind="rest",
+            port=port,
+            connection={"url": f"http://127.0.0.1:{port}{base}", "secret": f"file:{_SECRET_FILE}"},
+            request={},
+            secrets={_DESCRIPTION_FILE: content, _SECRET_FILE: self.secret},
+        )
 
     async def _serve(self, request: Request) -> Response:
         how = self._misconduct.of_next_call()

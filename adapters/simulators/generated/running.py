@@ -72,7 +72,7 @@ class FilePlan:
     """What system of a file is wanted; the fields as of `Plan`.
 
     Attributes:
-        file: a WSDL with what it imports beside it.
+        file: a WSDL or an OpenAPI file, with what it refers to beside it.
         catalogue: a folder of schemas that answer for imports from elsewhere.
     """
 
@@ -228,6 +228,19 @@ def _soap(plan: Plan) -> AbstractAsyncContextManager[Offer]:
 
 
 def _described(plan: FilePlan) -> AbstractAsyncContextManager[Offer]:
+    with plan.file.open("rb") as file:
+        is_xml = file.read(512).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+    return _of_wsdl(plan) if is_xml else _of_openapi(plan)
+
+
+def _of_openapi(plan: FilePlan) -> AbstractAsyncContextManager[Offer]:
+    from adapters.simulators.generated.rest import OpenApiStandIn  # noqa: PLC0415 - likewise
+
+    stand_in = OpenApiStandIn(plan.file, plan.misconduct, now=plan.clock.now(), seed=plan.seed)
+    return _http(stand_in.app(), plan.port, stand_in.offer)
+
+
+def _of_wsdl(plan: FilePlan) -> AbstractAsyncContextManager[Offer]:
     from adapters.simulators.generated.soap import PATH, SoapStandIn  # noqa: PLC0415 - likewise
     from adapters.simulators.generated.wsdl import read_served  # noqa: PLC0415 - likewise
 

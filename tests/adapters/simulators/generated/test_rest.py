@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from adapters.openapi import SchemaBundle, preferred, read_openapi, success
+from adapters.simulators.generated import FilePlan, running_file
 from adapters.simulators.generated.misconduct import Misbehaviour, Misconduct
 from adapters.simulators.generated.rest import TOKEN_PATH, OpenApiStandIn
 from hub.errors import AdapterError
@@ -139,6 +140,33 @@ def test_it_misbehaves_as_it_is_told(tmp_path: Path) -> None:
         assert client.get("/api/certificates/7").status_code == 500
     with asking(stand_in(path, Misbehaviour.BREAKS_CONTRACT)) as client:
         assert client.get("/api/certificates/7").json() == {"unexpected": True}
+
+
+@pytest.mark.parametrize("dialect", ["openapi", "swagger"])
+def test_the_stand_in_of_a_file_is_described_by_that_file_with_its_own_address(
+    tmp_path: Path, dialect: str
+) -> None:
+    document = register()
+    if dialect == "swagger":
+        answers = {"200": {"description": "ok", "schema": {"type": "object"}}}
+        document = {
+            "swagger": "2.0",
+            "info": {"title": "Old", "version": "1"},
+            "basePath": "/api",
+            "paths": {
+                "/certificates/{id}": {"get": {"operationId": "certificate_read", "responses": answers}}
+            },
+        }
+    plan = FilePlan(file=written(tmp_path, document), folder=tmp_path / "out")
+    with running_file(plan) as offer:
+        read = read_openapi(tmp_path / "out" / "service.json").operations[0]
+        secret = (tmp_path / "out" / "system-secret").read_text(encoding="utf-8")
+        headers = {"Authorization": f"Bearer {secret}"}
+        address = f"{read.connection['url']}/certificates/7"
+        answer = httpx2.get(address, headers=headers, trust_env=False)
+
+    assert read.connection["url"] == f"http://127.0.0.1:{offer.port}/api" == offer.connection["url"]
+    assert answer.status_code == 200
 
 
 def test_a_file_that_describes_nothing_has_no_stand_in(tmp_path: Path) -> None:
