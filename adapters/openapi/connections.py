@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from adapters.openapi.endpoints import Dialect
 from adapters.sources import ShapeType, found
@@ -78,13 +78,13 @@ class Connections:
     def address(self, endpoint: Endpoint) -> tuple[str, str]:
         """Return the address, and the part of the path that stands before the operation's."""
         spot, addresses = self._servers(endpoint)
-        absolute = [each for each in addresses if urlsplit(each).scheme in {"http", "https"}]
-        absolute = [each for each in absolute if urlsplit(each).hostname]
+        parts = [each for address in addresses if (each := _parts(address)) is not None]
+        absolute = [each for each in parts if each.scheme in {"http", "https"} and each.hostname]
         if not absolute:
             self._documents.report(found("openapi.server_unsaid", spot.at))
-            return _UNSAID, urlsplit(addresses[0]).path.rstrip("/") if addresses else ""
-        secure = [each for each in absolute if each.startswith("https:")]
-        chosen = urlsplit((secure or absolute)[0])
+            return _UNSAID, parts[0].path.rstrip("/") if parts and parts[0].path.startswith("/") else ""
+        secure = [each for each in absolute if each.scheme == "https"]
+        chosen = (secure or absolute)[0]
         if not secure:
             self._documents.report(found("openapi.server_plain", spot.at))
         if len(absolute) > 1:
@@ -207,7 +207,18 @@ def _filled(server: Spot) -> str:
         usual = value.get("default", choice[0] if isinstance(choice, list) and choice else None)
         if usual is not None:
             address = address.replace(f"{{{name}}}", str(usual))
-    return address if "{" not in address else urlsplit(address).path
+    parts = _parts(address) if "{" in address else None
+    return parts.path if parts is not None else address
+
+
+def _parts(address: str) -> SplitResult | None:
+    """Return an address in parts, or None for what is none: then it is not said where the system is."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _style(parameter: Parameter) -> str:

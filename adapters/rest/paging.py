@@ -170,10 +170,14 @@ def _own(url: str, target: JsonValue) -> str:
     Raises:
         AdapterError: it leads to another host, port or scheme.
     """
-    joined = urljoin(url, target) if isinstance(target, str) else ""
-    mine, other = urlsplit(url), urlsplit(joined)
-    # Behind a proxy many systems write http where they are asked by https; the scheme stays as described.
-    if not other.hostname or (other.hostname, other.port) != (mine.hostname, mine.port) or other.username:
+    mine = urlsplit(url)
+    try:
+        other = urlsplit(urljoin(url, target) if isinstance(target, str) else "")
+        # Behind a proxy many systems write http where they are asked by https; the scheme stays as described.
+        is_own = (other.hostname, other.port) == (mine.hostname, mine.port) and other.username is None
+    except ValueError as exc:
+        raise AdapterError("adapter.answer_unreadable", "the next page has no address") from exc
+    if not is_own:
         raise AdapterError("adapter.answer_unreadable", "the next page is at another address")
     return urlunsplit((mine.scheme, mine.netloc, other.path, other.query, ""))
 

@@ -99,6 +99,9 @@ DEFECTS = [
     ("      operationId: certificate_read\n", "", "openapi.operation_unnamed"),
     ("url: https://", "url: http://", "openapi.server_plain"),
     ("url: https://register.example.gov/api", "url: /api", "openapi.server_unsaid"),
+    ("url: https://register.example.gov/api", "url: 'https://[x/api'", "openapi.server_unsaid"),
+    ("url: https://register.example.gov/api", "url: 'https://x:port/api'", "openapi.server_unsaid"),
+    ("url: https://register.example.gov/api", "url: 'https://{region}.example/api'", "openapi.server_unsaid"),
     ("      required:\n      - number\n", "      required: []\n", "openapi.empty_list"),
     (
         "        schema:\n          type: string\n",

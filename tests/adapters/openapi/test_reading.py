@@ -2,13 +2,17 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.entry import settings_of
 from adapters.openapi import read_openapi
+from adapters.references import Surroundings
+from adapters.rest.settings import RestSettings
 from adapters.sources import ShapeType
 from tests.adapters.openapi.describing import child, codes, described, only, written
 
@@ -55,6 +59,9 @@ def test_every_official_file_registers_without_the_network(
 
     assert source.is_usable
     assert all(operation.is_usable for operation in source.operations)
+    for operation in source.operations:
+        named = dict.fromkeys(re.findall(r"env:(\w+)", json.dumps(operation.connection)), "https://a.example")
+        settings_of(RestSettings, operation.connection, Surroundings(path.parent, named), at=operation.name)
     assert len({operation.name for operation in source.operations}) == len(source.operations) >= 10
     json.dumps(source.as_json(), ensure_ascii=False)
 
