@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ssl
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import httpcore2
@@ -67,6 +68,52 @@ class Reply:
     encoding: str = "utf-8"
 
 
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+class _TimedStream(httpcore2.NetworkStream):
+    """A connection on which nothing goes on beyond the deadline of the call on this thread.
+
+    The library's timeout is for each read, so a system that drips a header at a time would hold the thread.
+    """
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what is there; see httpcore2."""
+        return self._stream.read(max_bytes, _left(timeout, httpcore2.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write it all; see httpcore2."""
+        self._stream.write(buffer, _left(timeout, httpcore2.WriteTimeout))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """Go on encrypted; see httpcore2."""
+        seconds = _left(timeout, httpcore2.ConnectTimeout)
+        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, seconds))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell about the connection; see httpcore2."""
+        return self._stream.get_extra_info(info)
+
+
+def _left(timeout: float | None, late: type[httpcore2.TimeoutException]) -> float | None:
+    deadline = _deadline.get()
+    if deadline is None:
+        return timeout
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise late("the call's time is over")
+    return seconds if timeout is None else min(seconds, timeout)
+
+
 class _GuardedNetwork(httpcore2.SyncBackend):
     """Connects to what the guard allows; a certificate is still held to the name in the URL."""
 
@@ -85,7 +132,9 @@ class _GuardedNetwork(httpcore2.SyncBackend):
         failed: httpcore2.ConnectError | httpcore2.ConnectTimeout | None = None
         for address in self._guard.addresses(host, port):
             try:
-                return super().connect_tcp(address, port, timeout, local_address, socket_options)
+                return _TimedStream(
+                    super().connect_tcp(address, port, timeout, local_address, socket_options)
+                )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as exc:
                 failed = exc
         raise failed or httpcore2.ConnectError("no address")
@@ -143,6 +192,7 @@ class WebClient:
         deadline = time.monotonic() + seconds
         headers = dict(request.headers)
         inject(headers)
+        token = _deadline.set(deadline)
         try:
             with self._client.stream(
                 request.method,
@@ -161,6 +211,8 @@ class WebClient:
             raise AdapterError("adapter.system_timeout", f"no answer within {seconds:.1f} s") from exc
         except httpx2.HTTPError as exc:
             raise AdapterError("adapter.system_unreachable", f"{type(exc).__name__}: {exc}") from exc
+        finally:
+            _deadline.reset(token)
 
     def _read(self, response: httpx2.Response, deadline: float) -> bytes:
         body = bytearray()
