@@ -8,10 +8,12 @@ database     transactions that end in time, errors without values
 connecting   how each engine is connected to
 statements   what may stand in a description as a query
 cells        a database's values as JSON, and back
+reflection   a database as a source: its tables and what can be asked of each
 settings     what the description says; intakesettings: of a table whose rows are sent
 """
 
 from adapters.tables.adapter import TableAdapter
 from adapters.tables.intake import TableIntake
+from adapters.tables.reflection import read_table
 
-__all__ = ["TableAdapter", "TableIntake"]
+__all__ = ["TableAdapter", "TableIntake", "read_table"]
