@@ -67,6 +67,7 @@ def _add_commands() -> None:
         trust,
         vault,
         verifying,
+        versiontesting,
     )
 
     serving.add_to(app)
@@ -76,6 +77,7 @@ def _add_commands() -> None:
     opening.add_to(app)
     app.command("roll-over")(rollover.roll_over)
     app.command()(simulating.simulate)
+    adapters.app.command("test-version")(versiontesting.put_to_test)
     app.add_typer(adapters.app, name="adapters")
     app.add_typer(evidence.app, name="evidence")
     app.add_typer(messages.app, name="messages")

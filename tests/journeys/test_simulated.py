@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -130,6 +132,27 @@ def test_a_stand_in_that_breaks_the_contract_is_not_switched_on(office: Office, 
         assert not tested["passed"]
         assert "contract.response_invalid" in {case["code"] for case in tested["cases"]}
         assert office.call(f"{at}/activate")["status"] == 409
+
+
+def test_a_version_is_tested_by_command_and_the_command_says_whether_it_passed(
+    office: Office, tmp_path: Path
+) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "1.json").write_text(json.dumps({"person_ids": [PERSON]}), encoding="utf-8")
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(office.token, encoding="utf-8")
+    with stand_in("rest", tmp_path / "stand-in") as simulated:
+        saved = office.call("/versions", text=simulated.description.read_text(encoding="utf-8"))
+        command = [sys.executable, "-m", "hub.cli", "adapters", "test-version", service_of("rest")]
+        command += [str(saved["number"]), "--gateway", office.console, "--token-file", str(token)]
+        command += ["--requests", str(tmp_path / "samples"), "--language", "zh-CN"]
+        passed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert "本单位样例得到应答" in passed.stdout
+    gone = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert gone.returncode == 1
+    assert "adapter.system_unreachable" in gone.stdout
 
 
 def test_nobody_tests_without_a_token(office: Office) -> None:
