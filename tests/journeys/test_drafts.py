@@ -11,13 +11,9 @@ import httpx2
 import pytest
 
 from adapters.drafts import DraftRunner
-from adapters.hubclient import HubClient
 from hub.accounts import Role
-from hub.clock import SystemClock
-from hub.contracts import load_contracts
-from hub.demo.preparation import HUB_MEMBER, LABOUR_BUREAU, PROJECT
-from hub.envelope import Party, open_envelope
-from hub.identifiers import MemberId
+from hub.demo.preparation import LABOUR_BUREAU
+from hub.envelope import open_envelope
 from tests.journeys.departments import ABSENT, EMPLOYMENT, FEDERATION_ECHO
 from tests.journeys.serving import wait_for
 from tests.journeys.world import PURPOSE
@@ -110,15 +106,7 @@ def test_why_a_draft_came_to_nothing_is_shown_to_its_caseworker(world: World) ->
 
 
 def runner(world: World, folder: Path, http: httpx2.Client) -> DraftRunner:
-    client = HubClient(
-        url=world.url,
-        hub_member=MemberId(HUB_MEMBER),
-        party=Party(EMPLOYMENT, world.pki.signer("labour-sign")),
-        validator=world.validator,
-        contracts=load_contracts(PROJECT / "contracts"),
-        clock=SystemClock(),
-        http=http,
-    )
+    client = world.client(EMPLOYMENT, http=http)
     token = gateway(world)["Authorization"].removeprefix("Bearer ")
     return DraftRunner(client=client, token=token, folder=folder)
 

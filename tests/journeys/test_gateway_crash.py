@@ -17,12 +17,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.hubclient import HubClient, Question
-from hub.clock import SystemClock
-from hub.contracts import load_contracts
-from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT
-from hub.envelope import Party
-from hub.identifiers import ContractId, MemberId, ServiceId
+from adapters.hubclient import Question
+from hub.demo.preparation import FUND, PROJECT
+from hub.identifiers import ContractId, ServiceId
 from hub.registry import DeliveryPolicy, Service, Title
 from tests.adapters.running import has_port_open, wait_until
 from tests.journeys.bureaus import changed_config
@@ -109,7 +106,7 @@ def test_a_gateway_killed_between_the_work_and_its_record_has_it_done_once(
             data_folder=str(tmp_path / "gateway"),
         )
         register(world, port)
-        client = fund(world)
+        client = world.client()
         with gateway_process(world, config, port) as first:
             board.victim = first
             sent = client.send(
@@ -138,15 +135,3 @@ def register(world: World, port: int) -> None:
     )
     right = echo_right("fund-sends-crashing-notices", FUND, NOTICES)
     world.hub.registry.apply((service, right), by="tests")
-
-
-def fund(world: World) -> HubClient:
-    return HubClient(
-        url=world.url,
-        hub_member=MemberId(HUB_MEMBER),
-        party=Party(FUND, world.pki.signer("federation-sign")),
-        validator=world.validator,
-        contracts=load_contracts(PROJECT / "contracts"),
-        clock=SystemClock(),
-        http=world.http,
-    )

@@ -9,8 +9,7 @@ import pytest
 
 from adapters.hubclient import HubClient, Question
 from hub.clock import SystemClock
-from hub.contracts import load_contracts
-from hub.demo.preparation import FUND, HUB_MEMBER, LABOUR_BUREAU, PROJECT
+from hub.demo.preparation import FUND, HUB_MEMBER, LABOUR_BUREAU
 from hub.envelope import (
     Kind,
     LogReference,
@@ -24,7 +23,7 @@ from hub.envelope import (
     write_receipt,
 )
 from hub.errors import ExchangeError, HubError
-from hub.identifiers import MemberId, SubsystemId
+from hub.identifiers import SubsystemId
 from tests.journeys.departments import ABSENT, ECHO, EMPLOYMENT, FEDERATION_ECHO, LABOUR_ECHO
 from tests.journeys.world import PURPOSE
 from tests.pki import free_port
@@ -132,15 +131,7 @@ def test_a_gateway_answers_for_its_own_services_only(world: World, service: str,
 
 def asking(world: World, url: str | None = None) -> HubClient:
     """Return what the fund's gateway asks with."""
-    return HubClient(
-        url=url or world.url,
-        hub_member=MemberId(HUB_MEMBER),
-        party=Party(FUND, world.pki.signer("federation-sign")),
-        validator=world.validator,
-        contracts=load_contracts(PROJECT / "contracts"),
-        clock=SystemClock(),
-        http=world.http,
-    )
+    return world.client(url=url or world.url)
 
 
 def question(text: str = "你好") -> Question:

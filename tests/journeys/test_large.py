@@ -18,13 +18,11 @@ from adapters.hubclient import HubClient, Question
 from adapters.largesender import LargeSender
 from hub.accounts import Role
 from hub.clock import SystemClock
-from hub.contracts import load_contracts
-from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT
+from hub.demo.preparation import FUND, PROJECT
 from hub.envelope import (
     CONTAINER_MEDIA_TYPE,
     FilePayload,
     LargeEnvelope,
-    Party,
     ReceiptStatus,
     open_envelope,
     read_container,
@@ -33,7 +31,7 @@ from hub.envelope import (
 )
 from hub.errors import ReportedFaultError
 from hub.exchange import Tickets
-from hub.identifiers import ContractId, MemberId, ServiceId
+from hub.identifiers import ContractId, ServiceId
 from hub.registry import DeliveryPolicy
 from hub.tlog import EntryEvent
 from tests.journeys.departments import EMPLOYMENT
@@ -53,7 +51,7 @@ BULK = ContractId("bulk/v1")
 SERVICE = ServiceId(f"{EMPLOYMENT}/bulk")
 RIGHT = echo_right("fund-sends-bulk", FUND, SERVICE)
 MIB = 1024 * 1024
-CONTRACTS = load_contracts(PROJECT / "tests" / "adapters" / "bulk" / "contracts")
+CONTRACTS = PROJECT / "tests" / "adapters" / "bulk" / "contracts"
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +66,7 @@ def large_world(tmp_path_factory: pytest.TempPathFactory, pki: ServedPki) -> Ite
 
 
 def a_client(world: World, *, signed_by: str = "federation-sign", url: str | None = None) -> HubClient:
-    return HubClient(
-        url=url or world.url,
-        hub_member=MemberId(HUB_MEMBER),
-        party=Party(FUND, world.pki.signer(signed_by)),
-        validator=world.validator,
-        contracts=CONTRACTS,
-        clock=SystemClock(),
-        http=world.http,
-    )
+    return world.client(signed_by=signed_by, contracts=CONTRACTS, url=url or world.url)
 
 
 def a_message(

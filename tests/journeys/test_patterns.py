@@ -122,15 +122,7 @@ class Offices:
         return Response(answer, media_type=CONTAINER_MEDIA_TYPE)
 
     def client(self, subsystem: SubsystemId) -> HubClient:
-        return HubClient(
-            url=self.world.url,
-            hub_member=MemberId(HUB_MEMBER),
-            party=Party(subsystem, self.world.pki.signer(LABELS[subsystem])),
-            validator=self.world.validator,
-            contracts=load_contracts(PROJECT / "contracts"),
-            clock=SystemClock(),
-            http=self.world.http,
-        )
+        return self.world.client(subsystem)
 
     def runner(self, office: str) -> DeferralRunner:
         return DeferralRunner(gateway=self.gateways[office], client=self.client(EMPLOYMENT))

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 
 import httpx2
 
-from adapters.hubclient import HubClient, Question
+from adapters.hubclient import Question
 from adapters.settings import load_gateway_settings
-from hub.clock import SystemClock
-from hub.contracts import load_contracts
-from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT
 from hub.demo.processes import Program, all_running, wait_for_http
-from hub.envelope import Party
-from hub.identifiers import MemberId
 from tests.journeys.departments import ECHO, EMPLOYMENT, LABOUR_ECHO
 from tests.journeys.serving import wait_for
 from tests.journeys.test_tls import gateway, register, write_gateway
@@ -26,20 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from tests.journeys.world import World
     from tests.pki import ServedPki
-
-
-def client_of(world: World) -> HubClient:
-    return HubClient(
-        url=world.url,
-        hub_member=MemberId(HUB_MEMBER),
-        party=Party(FUND, world.pki.signer("federation-sign")),
-        validator=world.validator,
-        contracts=load_contracts(PROJECT / "contracts"),
-        clock=SystemClock(),
-        http=world.http,
-    )
 
 
 def test_a_worker_delivers_over_tls_and_says_how_it_is(
@@ -62,7 +44,7 @@ def test_a_worker_delivers_over_tls_and_says_how_it_is(
             register(world, load_gateway_settings(labour, {"PASSPHRASE": "x"}).port)
             address = f"http://127.0.0.1:{status}"
             wait_for_http(running["worker"], f"{address}/healthz", log=logs / "worker.log")
-            client = client_of(world)
+            client = world.client()
             question = Question(service=LABOUR_ECHO, contract=ECHO, data={"text": "你好"}, purpose=PURPOSE)
             sent = client.send(question)
             wait_for(lambda: client.outcome(sent.request, PURPOSE).state == "processed")

@@ -10,15 +10,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 import rfc8785
 
+from adapters.hubclient import HubClient
 from hub.accounts import Principal
 from hub.app import build_app, build_hub
 from hub.clock import SystemClock
+from hub.contracts import load_contracts
 from hub.demo.preparation import FUND, HUB_MEMBER, PROJECT, DemoFolder, prepare
 from hub.envelope import (
     CONTAINER_MEDIA_TYPE,
@@ -158,6 +160,27 @@ class World:
             request, Kind.RESPONSE, (payload,), party=Party(EMPLOYMENT, key), now=SystemClock().now()
         )
         return seal_envelope(replace(honest.header, **changes), (payload,), key)  # type: ignore[arg-type]  # likewise
+
+    def client(
+        self,
+        subsystem: SubsystemId = FUND,
+        *,
+        signed_by: str | None = None,
+        contracts: Path = PROJECT / "contracts",
+        **changes: Any,
+    ) -> HubClient:
+        """Return what a subsystem's gateway asks with; every field of it may be changed."""
+        party = Party(subsystem, self.pki.signer(signed_by or _LABELS[member_of(subsystem)]))
+        honest = HubClient(
+            url=self.url,
+            hub_member=MemberId(HUB_MEMBER),
+            party=party,
+            validator=self.validator,
+            contracts=load_contracts(contracts),
+            clock=SystemClock(),
+            http=self.http,
+        )
+        return replace(honest, **changes)
 
     def send(self, raw: bytes) -> Reply:
         """Send bytes to the hub; whatever it answers must be signed and believed."""
