@@ -147,7 +147,6 @@ class GatewayProcess:
             clock=self._clock,
             answers=answers,
         )
-        self._console = self._open_console()
         self.queue = LocalQueue(settings.data_folder, client_for=self.client_for, clock=self._clock)
         self.intakes = build_intakes(
             [each for file in settings.services for each in load_intakes(file, clock=self._clock)],
@@ -169,6 +168,7 @@ class GatewayProcess:
             inbox=Inbox(settings.data_folder / "inbox.sqlite"),
             desk=self.desk,
         )
+        self._console = self._open_console()
         self._deferrals = DeferralRunner(
             gateway=self.gateway, client=self.client_for(min(self.gateway.subsystems))
         )
@@ -356,7 +356,10 @@ class GatewayProcess:
             return None
         tls = None if self.connections is None else self.connections.server
         app = build_console_app(bench)
-        app.mount(WIZARD_AT, open_wizard(bench, self._settings).app)
+        app.mount(
+            WIZARD_AT,
+            open_wizard(bench, self._settings, self.gateway.fortunes.of).app,
+        )
         return ConsoleServer(app, console.host, console.port, tls)
 
     def _open_secrecy(self) -> Secrecy | None:

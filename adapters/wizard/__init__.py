@@ -15,6 +15,6 @@ drafts         what is known so far; draftstore keeps every step of it
 from adapters.wizard.application import Wizard, WizardParts
 from adapters.wizard.mounting import open_wizard
 from adapters.wizard.pages import MOUNTED_AT
-from adapters.wizard.ports import ContractTest, Health, Watch
+from adapters.wizard.ports import ContractTest, Watch
 
-__all__ = ["MOUNTED_AT", "ContractTest", "Health", "Watch", "Wizard", "WizardParts", "open_wizard"]
+__all__ = ["MOUNTED_AT", "ContractTest", "Watch", "Wizard", "WizardParts", "open_wizard"]

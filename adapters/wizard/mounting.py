@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from adapters.ports import JsonObject
     from adapters.settings import GatewaySettings
     from adapters.sources import Source
-    from adapters.wizard.ports import ContractTest
+    from adapters.wizard.ports import ContractTest, Watch
     from hub.contracts import Contract
 
 _DRAFTS_IN = "drafts.sqlite"
 
 
-def open_wizard(bench: Workbench, settings: GatewaySettings) -> Wizard:
-    """Return the pages for a gateway's settings."""
+def open_wizard(bench: Workbench, settings: GatewaySettings, watch: Watch) -> Wizard:
+    """Return the pages for a gateway's settings; `watch` says how its adapters fare."""
     return Wizard(
         WizardParts(
             bench=bench,
             drafts=settings.data_folder / _DRAFTS_IN,
             contracts_folder=settings.contracts,
             subsystems=frozenset(map(SubsystemId, settings.subsystems)),
+            watch=watch,
             contract_test=contract_test_of(settings.contracts),
             readers=READERS,
             public_url=None if settings.console is None else settings.console.origin,

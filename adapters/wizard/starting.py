@@ -62,7 +62,7 @@ class StartPages:
             (
                 service,
                 *_shown(self.bench.register.versions(service)),
-                self.watch.health(service) if self.watch else None,
+                self.watch(service) if self.watch else None,
                 self.bench.problem_of(service),
             )
             for service in self.bench.register.services()

@@ -22,6 +22,7 @@ from adapters.console.passwords import hash_password
 from adapters.references import Surroundings
 from adapters.register import AdapterRegister, LiveServices, Rules, VersionStore
 from adapters.register.files import SourceFiles
+from adapters.reporting import Fortunes
 from adapters.sources import Operation, Shape, Source
 from adapters.wizard import MOUNTED_AT, Wizard, WizardParts
 from adapters.wizard.mounting import READERS, contract_test_of
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from hub.identifiers import ServiceId
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 MEMBER = "11510108MB1A00002M"
@@ -110,6 +110,7 @@ class RunningConsole:
     folder: Path
     bench: Workbench
     live: LiveServices
+    fortunes: Fortunes
 
 
 def read_anything(path: Path) -> Source:
@@ -129,6 +130,7 @@ def running_console(
     contracts = load_contracts(CONTRACTS)
     files = SourceFiles(folder / "adapters")
     live = LiveServices()
+    fortunes = Fortunes()
     store = VersionStore(folder / "adapters.sqlite")
 
     def build(content: Any, at: str) -> Any:
@@ -148,7 +150,7 @@ def running_console(
     wizard = Wizard(
         WizardParts(
             bench=bench,
-            watch=_NobodyAsked(),
+            watch=fortunes.of,
             contract_test=contract_test_of(CONTRACTS),
             drafts=folder / "drafts.sqlite",
             contracts_folder=CONTRACTS,
@@ -158,15 +160,9 @@ def running_console(
     )
     app = Starlette(routes=[Mount(MOUNTED_AT, wizard.app)])
     with serving(app, port or free_port()) as url:
-        yield RunningConsole(url + MOUNTED_AT, folder, bench, live)
+        yield RunningConsole(url + MOUNTED_AT, folder, bench, live, fortunes)
     live.close()
     store.close()
-
-
-class _NobodyAsked:
-    @staticmethod
-    def health(service: ServiceId) -> None:
-        del service
 
 
 @dataclass

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING
 
@@ -187,3 +188,23 @@ def test_a_draft_is_kept_where_the_gateway_keeps_its_data(visit: Visit) -> None:
     name = visit.begin().rsplit("/", 1)[1]
     store = DraftStore(visit.console.folder / "drafts.sqlite", SystemClock())
     assert store.find(name).by == PEOPLE[0]
+
+
+def test_the_first_page_says_how_an_adapter_fares(visit: Visit) -> None:
+    draft = visit.begin()
+    visit.post(f"{draft}/service", {**SERVICE_FORM, "code": "faring"})
+    visit.post(f"{draft}/text", {"text": _with_mappings(visit, draft)})
+    ended = visit.post(f"{draft}/activation", {"note": "to look at", "do": "activate"})
+    assert ended.status_code == 303, text_of(ended.text)
+    assert "Not asked yet" in text_of(visit.get("/").text)
+    visit.console.fortunes.note(f"{SUBSYSTEM}/faring", "adapter.system_timeout", SystemClock().now())
+    shown = text_of(visit.get("/").text)
+    assert "adapter.system_timeout" in shown
+    assert "answered well" not in shown
+    visit.console.fortunes.note(f"{SUBSYSTEM}/faring", None, SystemClock().now())
+    assert "answered well" in text_of(visit.get("/").text)
+
+
+def _with_mappings(visit: Visit, draft: str) -> str:
+    [text] = re.findall(r"<textarea[^>]*>(.*?)</textarea>", visit.get(f"{draft}/text").text, re.DOTALL)
+    return f"{html.unescape(text)}\nrequest: {{object: {{}}}}\nresponse: {{object: {{}}}}\n"
