@@ -57,15 +57,9 @@ def settings(*, four_eyes: bool = False) -> ConsoleSettings:
     """Return a console's settings; the hash comes from an environment variable."""
     people = [{"name": name, "password": f"env:KEPT_{number}"} for number, name in enumerate(PEOPLE)]
     # One password for both, each kept under a salt of its own.
-    environment = {f"KEPT_{number}": _kept(number) for number in range(len(PEOPLE))}
+    environment = {f"KEPT_{number}": hash_password(PASSWORD) for number in range(len(PEOPLE))}
     content = {"port": free_port(), "administrators": people, "four_eyes": four_eyes}
     return ConsoleSettings.model_validate(content, context=Surroundings(Path(), environment))
-
-
-@cache
-def _kept(number: int) -> str:
-    del number
-    return hash_password(PASSWORD)
 
 
 @dataclass
