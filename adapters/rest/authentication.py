@@ -190,6 +190,8 @@ class HmacAuth(_Auth):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if "{body" in "".join(self.parameters.values()):
+            raise ValueError("the body does not stand in the query")
         if self.is_keyed == ("{secret}" in self.text):
             raise ValueError("{secret} stands in what is signed exactly where is_keyed is false")
         if "{secret}" in "".join((self.value, *self.headers.values(), *self.parameters.values())):
@@ -207,6 +209,8 @@ class HmacAuth(_Auth):
         for name, template in self.parameters.items():
             request = in_query(request, name, _filled(template, facts_of(request, now, nonce)).decode())
         facts = facts_of(request, now, nonce)
+        if "{body" in "".join((self.text, self.value, *self.headers.values())):
+            facts |= _body_facts(request)
         text = _filled(self.text, {**facts, "secret": self._key()})
         digest = (
             hmac.digest(self._key(), text, self.algorithm)
@@ -280,10 +284,8 @@ def basic(username: str, password: str) -> str:
 
 
 def facts_of(request: Outgoing, now: datetime, nonce: str) -> dict[str, bytes]:
-    """Return what a signature's templates may name."""
+    """Return what a signature's templates may name, without the body."""
     parts = urlsplit(request.url)
-    content = request.content or b""
-    body = content if isinstance(content, bytes) else b"".join(content)
     pairs = sorted(parse_qsl(parts.query, keep_blank_values=True))
     texts = {
         "method": request.method,
@@ -292,14 +294,20 @@ def facts_of(request: Outgoing, now: datetime, nonce: str) -> dict[str, bytes]:
         "query": parts.query,
         "sorted_query": "&".join(f"{name}={value}" for name, value in pairs),
         "url": request.url,
-        "body_sha256": hashlib.sha256(body).hexdigest(),
         "timestamp": str(int(now.timestamp())),
         "timestamp_ms": str(int(now.timestamp() * 1000)),
         "date": format_datetime(now, usegmt=True),
         "instant": format_instant(now),
         "nonce": nonce,
     }
-    return {**{name: text.encode() for name, text in texts.items()}, "body": body}
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def _body_facts(request: Outgoing) -> dict[str, bytes]:
+    """Return what is said of the body, which is read into memory only where a template names it."""
+    content = request.content or b""
+    body = content if isinstance(content, bytes) else b"".join(content)
+    return {"body": body, "body_sha256": hashlib.sha256(body).hexdigest().encode()}
 
 
 def _filled(template: str, facts: dict[str, bytes]) -> bytes:

@@ -125,6 +125,7 @@ def test_keys_go_where_the_system_wants_them() -> None:
         {"kind": "hmac", "secret": "env:KEY", "is_keyed": False},
         {"kind": "hmac", "secret": "env:KEY", "headers": {"X": "{secret}"}},
         {"kind": "hmac", "secret": "env:KEY", "key_form": "hex"},
+        {"kind": "hmac", "secret": "env:KEY", "parameters": {"b": "{body}"}},
         {"kind": "hmac", "secret": "s3cret"},
         {"kind": "kerberos", "secret": "env:KEY"},
         {"kind": "basic", "secret": "env:KEY"},
