@@ -22,7 +22,7 @@ import structlog
 
 from adapters.hubclient import RECEIPT_HEADER, Question
 from hub.envelope import ANNOUNCEMENT_MEDIA_TYPE, CONTAINER_MEDIA_TYPE, Limits, Purpose, is_announcement
-from hub.errors import ExchangeError, HubError
+from hub.errors import AdapterError, ExchangeError, HubError
 from hub.identifiers import ContractId, ServiceId
 
 if TYPE_CHECKING:
@@ -162,6 +162,10 @@ class Collector:
                 answer = self._gateway.answer(collected.raw, collected.receipt)
             else:
                 answer = self._fetch_large(collected)
+            if is_announcement(answer):
+                # Said at once: who waits would otherwise wait in vain.
+                too_large = AdapterError("adapter.answer_too_large", "more than 16 MiB")
+                answer = self._gateway.refuse(collected.raw, too_large)
             self._hand_in(collected.number, answer)
         except (HubError, httpx2.HTTPError) as error:
             # Who waits at the hub gives up, and what lies in its outbox is laid out again.
@@ -187,11 +191,10 @@ class Collector:
                 return
 
     def _post(self, path: str, body: bytes, seconds: float) -> httpx2.Response:
-        media_type = ANNOUNCEMENT_MEDIA_TYPE if is_announcement(body) else CONTAINER_MEDIA_TYPE
         response = self._client.http.post(
             f"{self._client.url}/api/v1/collections{path}",
             content=body,
-            headers={"Content-Type": media_type, "Accept": CONTAINER_MEDIA_TYPE},
+            headers={"Content-Type": CONTAINER_MEDIA_TYPE, "Accept": CONTAINER_MEDIA_TYPE},
             timeout=httpx2.Timeout(seconds, connect=5.0),
         )
         if response.status_code not in {200, 204}:

@@ -31,6 +31,7 @@ from hub.envelope import (
     ReceiptStatus,
     describe_fault,
     fault_about_unreadable,
+    is_announcement,
     open_announcement,
     open_envelope,
     read_receipt,
@@ -109,6 +110,11 @@ class Gateway:
             receipt_raw: the hub's receipt for it, a container too.
         """
         return self._told(lambda case: self._answer(case, open_envelope(raw), receipt_raw))
+
+    def refuse(self, raw: bytes, error: HubError) -> bytes:
+        """Sign a fault about a request that was admitted before, in the place of its answer."""
+        request = open_announcement(raw) if is_announcement(raw) else open_envelope(raw)
+        return self._fault(request, request.header.recipient, error).raw
 
     def admit(self, raw: bytes, receipt_raw: bytes) -> Admitted | bytes:
         """Check the announcement of a large message; return what is to be answered when it is there.
