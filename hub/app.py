@@ -591,6 +591,7 @@ def build_hub(settings: Settings, *, clock: Clock | None = None, courier: Courie
                 dead_letters=dead_letters,
                 weather=operations.weather,
                 flows=operations.flows,
+                gateways=operations.gateways,
                 session_limits=_session_limits(settings),
                 portal_url=settings.portal_url,
             )

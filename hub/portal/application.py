@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hub.database import Writer
     from hub.exchange import Archive, DeadLetters, Readings, RevocationAnswers
     from hub.messagelog import CheckpointStamps, LogHealth, MessageLog, PublishedLog
-    from hub.operations import Flows, WeatherMap
+    from hub.operations import Flows, Gateways, WeatherMap
     from hub.outbox import Outbox, Pauses
     from hub.portal.model import SessionLimits
     from hub.registry import Registry
@@ -78,6 +78,7 @@ class PortalParts:
     dead_letters: DeadLetters
     weather: WeatherMap
     flows: Flows
+    gateways: Gateways
     session_limits: SessionLimits
     portal_url: str | None = None
 
@@ -146,7 +147,11 @@ class Portal:
                 clock=parts.clock,
             ).pages(),
             *PartnerPages(
-                weather=parts.weather, flows=parts.flows, registry=parts.registry, clock=parts.clock
+                weather=parts.weather,
+                flows=parts.flows,
+                gateways=parts.gateways,
+                registry=parts.registry,
+                clock=parts.clock,
             ).pages(),
             *PathPages(
                 archive=parts.archive,

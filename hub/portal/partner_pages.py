@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from hub.clock import Clock
-    from hub.operations import Flows, WeatherMap
+    from hub.operations import Flows, Gateways, WeatherMap
     from hub.registry import Registry
 
 
@@ -25,6 +25,7 @@ class PartnerPages:
 
     weather: WeatherMap
     flows: Flows
+    gateways: Gateways
     registry: Registry
     clock: Clock
 
@@ -41,6 +42,7 @@ class PartnerPages:
         return call.render(
             "partners.html",
             partners=forecasts(self.weather.now(), now),
+            gateways=[(each, self.gateways.is_silent(each)) for each in self.gateways.list()],
             names=Names(self.registry.snapshot),
             now=now,
         )

@@ -20,6 +20,7 @@ from hub.errors import HubError
 from hub.operations import Gateways
 from hub.telemetry import State
 from tests.journeys.departments import ECHO, LABOUR_ECHO
+from tests.journeys.portal import PORTAL, text_of, visiting
 from tests.journeys.test_collection import Desk, Office
 
 if TYPE_CHECKING:
@@ -87,6 +88,19 @@ def test_the_hub_shows_what_a_gateway_says_of_itself(world: World, tmp_path: Pat
     assert found["report"]["queue"]["waiting"] == 2
     assert [each["use"] for each in found["report"]["certificates"]] == ["signing"]
     assert told.clock_condition().state is State.OK
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Reports"), ("zh-CN", "正常报告")])
+def test_operators_see_gateways_on_the_page_of_partners(
+    world: World, tmp_path: Path, language: str, words: str
+) -> None:
+    reporter(world, SystemClock(), tmp_path).report()
+    with visiting(world, Role.OPERATOR, language=language) as visit:
+        page = visit.get(f"{PORTAL}/partners")
+    assert page.status_code == 200
+    _, _, gateways = text_of(page.text).partition("What each gateway" if language == "en" else "各前置机")
+    assert words in gateways
+    assert "fund" in gateways
 
 
 @pytest.mark.parametrize("minutes", [2, -3])

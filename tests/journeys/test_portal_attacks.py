@@ -374,6 +374,7 @@ class TestHeaders:
                 dead_letters=hub.dead_letters,
                 weather=hub.operations.weather,
                 flows=hub.operations.flows,
+                gateways=hub.operations.gateways,
                 session_limits=SessionLimits(),
             )
         )
