@@ -382,16 +382,28 @@ class IntakeRunner:
 
     def run(self) -> None:
         """Look again and again; what goes wrong in one look must not end all others."""
+        failure: tuple[str, str] | None = None
         while not self.stopped.is_set():
-            try:
-                self.intake.look(self.stopped)
-            except HubError as error:
+            failure = self._look(failure)
+            self.stopped.wait(self.every_seconds)
+
+    def _look(self, before: tuple[str, str] | None) -> tuple[str, str] | None:
+        """Look once; return what fails. What fails as it did before is told once."""
+        try:
+            self.intake.look(self.stopped)
+        except HubError as error:
+            failure = (error.code, error.detail)
+            if failure != before:
                 _logger.warning(
                     "intake.failed", intake=self.id, code=error.code, detail=error.detail, **logged(error)
                 )
-            except Exception:
-                _logger.exception("intake.failed_unforeseen", intake=self.id)
-            self.stopped.wait(self.every_seconds)
+            return failure
+        except Exception as error:
+            _logger.exception("intake.failed_unforeseen", intake=self.id)
+            return (type(error).__name__, "")
+        if before is not None:
+            _logger.info("intake.recovered", intake=self.id, code=before[0])
+        return None
 
 
 def _sftp(entry: IntakeEntry, parts: IntakeParts) -> Intake:

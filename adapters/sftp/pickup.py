@@ -77,8 +77,7 @@ class PickupIntake:
         self._put_all(stopped)
         done = [file for file in self._ledger.files(FileState.TAKEN) if self._is_settled(file)]
         with opened(self._login, Stillness(settings.idle_seconds)) as session:
-            for file in done:
-                self._tell(session, file)
+            untold = self._tell_all(session, done)
             for file in self._ledger.files(FileState.PUT):
                 self._move(session, file)
             sighting = self._watch.look(session, settings.inbox)
@@ -96,6 +95,8 @@ class PickupIntake:
                 if state not in known:
                     self._take(session, found, stopped)
         self._put_all(stopped)
+        if untold is not None:
+            raise untold
 
     def close(self) -> None:
         """Close the ledger; see `adapters.intakes.Intake`."""
@@ -225,6 +226,18 @@ class PickupIntake:
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         self._follow_at[file.number] = (now + pause, pause)
         return False
+
+    def _tell_all(self, session: Session, files: list[KnownFile]) -> AdapterError | None:
+        """Tell about files; return why it failed. What cannot be told now does not hold up what is there."""
+        failure = None
+        for file in files:
+            try:
+                self._tell(session, file)
+            except AdapterError as error:
+                if error.code not in {"adapter.file_not_written", "adapter.folder_missing"}:
+                    raise
+                failure = failure or error
+        return failure
 
     def _tell(self, session: Session, file: KnownFile) -> None:
         kept = [(what, self._folder / f"{file.number}.{what}.asice") for what in ("answer", "receipt")]

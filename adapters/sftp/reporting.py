@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from adapters.sftp.pickupsettings import PickupSettings
     from adapters.sftp.session import Session
 
+_LONGEST_NAME_BYTES = 230
+"""Common file systems take 255 for a name, and a report's has an ending."""
+
 _REJECT_COLUMNS = ("row", "line", "code", "reason_zh", "reason_en", "detail", "content")
 
 
@@ -57,7 +60,7 @@ class Reporter:
         reports = self._settings.reports
         if reports is None:
             return None
-        name = file.archived_as or file.name
+        name = _stem(file.archived_as or file.name)
         refused = self._ledger.count(file, RowState.REFUSED)
         processed = self._ledger.count(file, RowState.PROCESSED)
         if refused:
@@ -74,6 +77,7 @@ class Reporter:
 
     def acknowledge(self, session: Session, name: str, facts: JsonObject) -> None:
         """Publish an acknowledgement."""
+        name = _stem(name)
         if self._settings.reports is not None:
             content = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
             session.publish(self._settings.reports, f"{name}.ack.json", content.encode())
@@ -91,7 +95,7 @@ class Reporter:
             "at": format_instant(self._entry.clock.now()),
         }
         content = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
-        session.publish(self._settings.errors, f"{name}.reject.json", content.encode())
+        session.publish(self._settings.errors, f"{_stem(name)}.reject.json", content.encode())
 
     def _about(self, file: KnownFile, processed: int, refused: int) -> JsonObject:
         return {
@@ -145,6 +149,15 @@ class Reporter:
     def _words(self, file: KnownFile, row: KnownRow, answer: JsonObject) -> JsonObject:
         words = self._entry.to_system(answer, {"file": facts_of(file, row)})
         return {"row": row.number, **words}
+
+
+def _stem(name: str) -> str:
+    """Return what reports about a file begin with: its name, shortened where nothing more would fit."""
+    raw = name.encode("utf-8", "surrogateescape")
+    if len(raw) <= _LONGEST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(raw).hexdigest()[:16]
+    return f"{raw[: _LONGEST_NAME_BYTES - 17].decode('utf-8', 'ignore')}-{digest}"
 
 
 def _chained(first: JsonObject, rest: Iterator[JsonObject]) -> Iterator[JsonObject]:

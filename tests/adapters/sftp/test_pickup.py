@@ -352,6 +352,41 @@ def test_a_file_nobody_finishes_is_reported_once(server: Mapping[str, str], tmp_
         ]
 
 
+def test_a_long_name_is_kept_and_its_reports_have_a_shorter_one(
+    server: Mapping[str, str], tmp_path: Path
+) -> None:
+    name = "长" * 80 + ".csv"
+    with inbox_at(tmp_path, server) as inbox:
+        inbox.put("b.csv", b"")
+        (inbox.root / "inbox" / name).write_bytes(TABLE)
+        inbox.look(2)
+        inbox.outbox.settle_all()
+        time.sleep(0.1)
+        inbox.look()
+
+        assert inbox.names("archive") == [name]
+        [report] = inbox.names("reports")
+        assert report.startswith("长" * 60)
+        assert json.loads((inbox.root / "reports" / report).read_bytes())["file"] == name
+
+
+def test_what_cannot_be_told_does_not_hold_up_what_comes(server: Mapping[str, str], tmp_path: Path) -> None:
+    with inbox_at(tmp_path, server) as inbox:
+        inbox.put("a.csv", TABLE)
+        inbox.look(2)
+        inbox.outbox.settle_all()
+        (inbox.root / "reports").rmdir()
+        inbox.put("b.csv", TABLE + TABLE)
+        time.sleep(0.1)
+        with pytest.raises(AdapterError, match="reports is not there"):
+            inbox.look()
+        assert len(inbox.outbox.puts) == 7
+        (inbox.root / "reports").mkdir()
+        time.sleep(0.3)
+        inbox.look()
+        assert inbox.names("reports") == ["a.csv.ack.json"]
+
+
 def test_a_full_disk_is_told_with_the_file_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     folder = tmp_path / "full"
     folder.mkdir()
