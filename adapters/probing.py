@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from adapters.sources import Probe, found
+from hub.errors import AdapterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adapters.addresses import AddressGuard
+
 _STANDARD_PORTS = {"http": 80, "https": 443}
 
 
-def reach(host: str, port: int, seconds: float, *, at: str) -> Probe:
+def reach(host: str, port: int, seconds: float, *, at: str, guard: AddressGuard) -> Probe:
     """Connect and leave again.
 
     Args:
@@ -24,25 +26,30 @@ def reach(host: str, port: int, seconds: float, *, at: str) -> Probe:
         port: TCP.
         seconds: how long the connection may take.
         at: where the address is described, for findings.
+        guard: says which addresses may be connected to; a try reaches no further than a call.
     """
     started = time.monotonic()
     try:
-        socket.create_connection((host, port), timeout=seconds).close()
-    except TimeoutError:
-        finding = found("probe.late", at, host=host, port=port, seconds=round(seconds, 1))
-    except (OSError, UnicodeError) as exc:
-        reason = getattr(exc, "strerror", None) or type(exc).__name__
-        finding = found("probe.unreachable", at, host=host, port=port, reason=reason)
+        guard.connect(host, port, seconds).close()
+    except AdapterError as error:
+        match error.code:
+            case "adapter.system_timeout":
+                finding = found("probe.late", at, host=host, port=port, seconds=round(seconds, 1))
+            case "adapter.address_forbidden":
+                finding = found("probe.forbidden", at, host=host, port=port)
+            case _:
+                finding = found("probe.unreachable", at, host=host, port=port, reason=error.detail)
     else:
         return Probe(is_reachable=True, took_seconds=time.monotonic() - started)
     return Probe(is_reachable=False, took_seconds=time.monotonic() - started, findings=(finding,))
 
 
-def reach_all(addresses: Sequence[str], seconds: float, *, at: str) -> Probe:
+def reach_all(addresses: Sequence[str], seconds: float, *, at: str, guard: AddressGuard) -> Probe:
     """Try every http or https address, one after the other, within `seconds` together."""
     deadline = time.monotonic() + seconds
     probes = [
-        reach(*_place_of(address), max(deadline - time.monotonic(), 0.001), at=at) for address in addresses
+        reach(*_place_of(address), max(deadline - time.monotonic(), 0.001), at=at, guard=guard)
+        for address in addresses
     ]
     return joined(probes)
 

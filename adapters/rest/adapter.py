@@ -47,10 +47,11 @@ class RestAdapter:
         self._url = with_port(settings.url, settings.port).rstrip("/")
         self._addresses = [self._url]
         self._addresses += [each.token_url for each in settings.auth if isinstance(each, OAuth2Auth)]
+        self._guard = entry.guard(*(endpoint_of(address) for address in self._addresses))
         self._client = WebClient(
             max_answer_bytes=settings.max_answer_bytes,
             tls=settings.tls,
-            guard=entry.guard(*(endpoint_of(address) for address in self._addresses)),
+            guard=self._guard,
             at=entry.at,
         )
         self._sender = Sender(entry, settings, self._client)
@@ -70,7 +71,7 @@ class RestAdapter:
         """Connect to the service's hosts, and read `probe_path` where there is one; see `Adapter`."""
         started = time.monotonic()
         at = f"{self._entry.at}.connection"
-        probe = reach_all(self._addresses, seconds, at=f"{at}.url")
+        probe = reach_all(self._addresses, seconds, at=f"{at}.url", guard=self._guard)
         if not probe.is_reachable or self._settings.probe_path is None:
             return probe
         request = Outgoing("GET", self._url + quote(self._settings.probe_path, safe="/%"), self._headers())

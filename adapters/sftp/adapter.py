@@ -88,9 +88,8 @@ class SftpAdapter:
 
     def probe(self, seconds: float) -> Probe:
         """Connect to the server; see `adapters.ports.Adapter`."""
-        return reach(
-            self._settings.host, self._settings.port, seconds, at=f"{self._entry.at}.connection.host"
-        )
+        at = f"{self._entry.at}.connection.host"
+        return reach(self._settings.host, self._settings.port, seconds, at=at, guard=self._login.guard)
 
     def close(self) -> None:
         """Nothing stays open between calls."""

@@ -117,7 +117,9 @@ class SoapAdapter:
             finding = found("source.unreadable", f"{at}.wsdl", reason=exc.detail)
             return Probe(is_reachable=False, took_seconds=time.monotonic() - started, findings=(finding,))
         address = operation._proxy._binding_options["address"]  # noqa: SLF001 - zeep tells it nowhere else
-        return reach_all([address], max(seconds - (time.monotonic() - started), 0.001), at=at)
+        return reach_all(
+            [address], max(seconds - (time.monotonic() - started), 0.001), at=at, guard=self._guard
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import ast
+import socket
 import string
 from pathlib import Path
 
 import pytest
 
+from adapters.addresses import AddressGuard
 from adapters.probing import joined, reach, reach_all
 from adapters.sources import (
     Operation,
@@ -124,18 +126,32 @@ def test_a_file_that_can_be_read_is(tmp_path: Path) -> None:
 
 
 def test_a_port_that_nobody_listens_on_is_told() -> None:
-    probe = reach("127.0.0.1", free_port(), 2.0, at="x")
+    port = free_port()
+    probe = reach("127.0.0.1", port, 2.0, at="x", guard=AddressGuard(own=[("127.0.0.1", port)]))
 
     assert not probe.is_reachable
     assert [finding.code for finding in probe.findings] == ["probe.unreachable"]
 
 
+def test_a_try_reaches_no_further_than_a_call() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        probe = reach("127.0.0.1", port, 2.0, at="x", guard=AddressGuard(own=[("127.0.0.1", port + 1)]))
+        listener.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+    assert [finding.code for finding in probe.findings] == ["probe.forbidden"]
+
+
 def test_a_name_that_is_none_is_told() -> None:
-    assert not reach("a..b", 80, 2.0, at="x").is_reachable
+    assert not reach("a..b", 80, 2.0, at="x", guard=AddressGuard(own=[("a..b", 80)])).is_reachable
 
 
 def test_several_addresses_are_reached_when_all_are() -> None:
-    probe = reach_all([f"http://127.0.0.1:{free_port()}/x"], 1.0, at="x")
+    port = free_port()
+    guard = AddressGuard(own=[("127.0.0.1", port)])
+    probe = reach_all([f"http://127.0.0.1:{port}/x"], 1.0, at="x", guard=guard)
 
     assert not joined([probe]).is_reachable
     assert joined([]).is_reachable
