@@ -93,26 +93,28 @@ def text_matching(pattern: str, chance: Random, *, length: tuple[int, int | None
     least, most = length
     text = ""
     for stretch in (_MORE, 0, 1, least, 2 * least, 8):
-        text = "".join(_write(tree, chance, stretch))
+        text = "".join(_write(tree, chance, stretch, _MOST_REPEATED))
         if least <= len(text) and (most is None or len(text) <= most):
             break
     return text
 
 
-def _write(node: _Node, chance: Random, stretch: int) -> list[str]:
+def _write(node: _Node, chance: Random, stretch: int, budget: int) -> list[str]:
+    """Write one text; `budget` bounds repetitions within repetitions, which would multiply without end."""
     match node:
         case _Choice():
             return [chance.choice(node.characters)]
         case _Sequence():
-            return [part for each in node.nodes for part in _write(each, chance, stretch)]
+            return [part for each in node.nodes for part in _write(each, chance, stretch, budget)]
         case _Alternatives():
-            return _write(chance.choice(node.nodes), chance, stretch)
+            return _write(chance.choice(node.nodes), chance, stretch, budget)
         case _Repeated():
             open_end = node.least + max(stretch, 1 if node.least == 0 else 0)
-            most = min(open_end if node.most is None else min(node.most, open_end), _MOST_REPEATED)
+            most = min(open_end if node.most is None else min(node.most, open_end), budget)
             least = most if stretch > _MORE else node.least
             times = chance.randint(min(least, most), most)
-            return [part for _ in range(times) for part in _write(node.node, chance, stretch)]
+            inner = budget // max(times, 1)
+            return [part for _ in range(times) for part in _write(node.node, chance, stretch, inner)]
 
 
 @lru_cache(maxsize=512)

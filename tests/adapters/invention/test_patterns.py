@@ -61,3 +61,7 @@ def test_classes_of_xml_schema_are_understood() -> None:
 def test_what_is_not_understood_is_said(pattern: str) -> None:
     with pytest.raises(PatternNotUnderstoodError):
         text_matching(pattern, chance(1))
+
+
+def test_repetitions_within_repetitions_do_not_multiply_without_end() -> None:
+    assert len(text_matching("((a{4000}){4000}){4000}", chance(1))) <= 4000
