@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hub.identifiers import SubsystemId
 
 _PACKAGE = "adapters.wizard"
-_OWN_FILES = ("console.css",)
+_OWN_FILES = ("console.css", "preview.js")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ class Wizard:
             exception_handlers={HTTPException: self._on_no_page, Exception: self._on_failure},
         )
         # Around everything: a middleware of Starlette's would not see what answers a failure.
-        self.app = Protected(pages)
+        self.app = Protected(pages, has_scripts=True)
 
     def _on_no_page(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404

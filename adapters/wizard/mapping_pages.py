@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from adapters.console.problems import status_of
@@ -84,6 +84,16 @@ class MappingPages:
                 )
                 for way, _, take in ways
             ),
+            *(
+                Page(
+                    path=f"/drafts/{{draft}}/{way.step}/preview",
+                    answer=try_out,
+                    method="POST",
+                    most_bytes=MOST_TABLE_BYTES,
+                    most_fields=MOST_TABLE_FIELDS,
+                )
+                for way, try_out in ((_QUESTION, self.try_question), (_ANSWER, self.try_answer))
+            ),
             Page(path="/drafts/{draft}/text", answer=self.show_text),
             Page(
                 path="/drafts/{draft}/text", answer=self.take_text, method="POST", most_bytes=MOST_TABLE_BYTES
@@ -105,6 +115,14 @@ class MappingPages:
     def take_answer(self, call: Call) -> Response:
         """Keep how its answer is put into the contract's words."""
         return self._take(call, _ANSWER)
+
+    def try_question(self, call: Call) -> Response:
+        """Show what the question's form would give, and keep nothing."""
+        return self._try(call, _QUESTION)
+
+    def try_answer(self, call: Call) -> Response:
+        """Show what the answer's form would give, and keep nothing."""
+        return self._try(call, _ANSWER)
 
     def show_text(self, call: Call) -> Response:
         """Show the whole description."""
@@ -141,6 +159,14 @@ class MappingPages:
         if call.form.get("do") == "on":
             return self.desk.lead_to(call, kept, way.after)
         return self.desk.lead_to(call, kept, way.step, "#preview")
+
+    def _try(self, call: Call, way: _Direction) -> Response:
+        kept = self.desk.find_as_seen(call)
+        try:
+            draft = self._taken(call.form, kept.draft, way)
+        except AdapterError as error:
+            return self._show(call, kept, way, error)
+        return self._show(call, replace(kept, draft=draft), way)
 
     def _taken(self, form: Mapping[str, str], draft: Draft, way: _Direction) -> Draft:
         if way is _ANSWER and "code_lists" in form:

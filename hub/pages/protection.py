@@ -27,13 +27,22 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "X-Robots-Tag": "noindex",
 }
+_OWN_SCRIPTS = "; script-src 'self'; connect-src 'self'"
 
 
 class Protected:
-    """An application each of whose answers, errors included, carries the headers that protect it."""
+    """An application each of whose answers, errors included, carries the headers that protect it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the application.
+        has_scripts: whether pages may run the site's own script files, and those ask the site.
+    """
+
+    def __init__(self, app: ASGIApp, *, has_scripts: bool = False) -> None:
         self._app = app
+        self._headers = dict(_HEADERS)
+        if has_scripts:
+            self._headers["Content-Security-Policy"] += _OWN_SCRIPTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; see ASGI."""
@@ -41,7 +50,7 @@ class Protected:
         async def send_protected(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
+                headers.update(self._headers)
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

@@ -165,6 +165,10 @@ def test_a_keyboard_is_enough_to_map_a_field(
         page.keyboard.type("answer.valid")
         tab_to(page, "[name='from/checked_on']")
         page.keyboard.type("answer.requestDate")
+        # The preview follows what is typed; nothing is kept before the button.
+        page.locator("#preview .verdict-bar.good").wait_for()
+        assert page.locator("#at-checked-on-told").inner_text() == "2026-03-01"
+        assert page.get_by_role("button", name="Undo: Answer").count() == 0
         tab_to(page, "button[value=try]")
         page.keyboard.press("Enter")
         page.wait_for_url("**/answer#preview")
