@@ -15,8 +15,8 @@ from adapters.console import Administrators, Workbench
 from adapters.descriptions import canonical_text
 from adapters.register import AdapterRegister, FileService, Rules, VersionStore
 from adapters.register.files import SourceFiles
-from hub.custody import Secret, is_reference
-from hub.errors import AdapterError
+from hub.custody import Secret, is_reference, read_secret
+from hub.errors import AdapterError, SettingsError
 from hub.identifiers import MemberId, ServiceId, subsystem_of
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Registration:
     ) -> None:
         self._settings, self._contracts, self._clock = settings, contracts, clock
         self._factories, self._live = factories, live
-        self._own_secrets = set(_secrets_in(settings))
+        self._own_secrets = tuple(_secrets_in(settings))
         self.files = SourceFiles(settings.data_folder / _FILES_IN)
         described = {
             service: each for file in settings.services for service, each in self._described_by(file)
@@ -128,11 +128,23 @@ class Registration:
 
     def _build(self, content: Any, at: str) -> Mapping[ServiceId, ConfiguredAdapter]:
         for reference in _references_in(content):
-            if _place_of(reference, self.files.folder) in self._own_secrets:
+            if self._is_own(reference):
                 raise AdapterError("adapter.configuration_invalid", f"{at}: a secret of the gateway's own")
         return build_adapters(
             content, at=at, folder=self.files.folder, factories=self._factories, clock=self._clock
         )
+
+    def _is_own(self, reference: str) -> bool:
+        """Tell whether a reference leads to a secret of the gateway's own, by whatever way."""
+        if reference.startswith("fd:"):
+            # It is read once; the gateway's own are read already.
+            return False
+        try:
+            found = read_secret(reference, folder=self.files.folder, environment=os.environ)
+        except SettingsError:
+            # The adapter's own settings tell what is wrong with it, if it is one at all.
+            return False
+        return any(found == own for own in self._own_secrets)
 
     def _may_answer(self, service: ServiceId, contract: ContractId) -> None:
         if subsystem_of(service) not in self._settings.subsystems:
@@ -143,10 +155,10 @@ class Registration:
             raise AdapterError("adapter.configuration_invalid", f"{contract}: unknown at this gateway")
 
 
-def _secrets_in(value: Any) -> Iterator[str]:
-    """Yield where the secrets of the gateway's own settings are."""
+def _secrets_in(value: Any) -> Iterator[Secret]:
+    """Yield the secrets of the gateway's own settings."""
     if isinstance(value, Secret):
-        yield _place_of(value.reference, None)
+        yield value
     elif isinstance(value, dict):
         for each in value.values():
             yield from _secrets_in(each)
@@ -166,11 +178,3 @@ def _references_in(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for each in value:
             yield from _references_in(each)
-
-
-def _place_of(reference: str, folder: Path | None) -> str:
-    """Return a reference in the one form in which two to the same secret are equal."""
-    scheme, _, rest = reference.partition(":")
-    if scheme != "file":
-        return f"{scheme}:{rest}"
-    return f"file:{os.path.realpath(rest if folder is None else folder / rest)}"

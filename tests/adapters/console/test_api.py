@@ -124,6 +124,24 @@ def test_a_connection_is_tried_and_a_system_asked_once(bench: Bench) -> None:
     assert bench.call("GET", "/adapters").json() == {"services": []}
 
 
+def test_a_version_that_needs_a_test_is_tested_at_the_gateway_and_then_answers(tmp_path: Path) -> None:
+    bench = bench_in(tmp_path, rules=Rules(needs_test=True))
+    at = f"/adapters/{ECHO}/versions"
+    wrong = description(response={"object": {"nothing": "answer.says"}})
+    right = description(response={"object": {"text": "request.text"}})
+
+    for number, (text, passes) in enumerate(((wrong, False), (right, True)), start=1):
+        assert bench.call("POST", "/adapters/apply", text=text).json()["versions"][0]["state"] == "draft"
+        tested = bench.call("POST", f"{at}/{number}/test").json()
+        assert tested["passed"] is passes, tested
+        activated = bench.call("POST", f"{at}/{number}/activate")
+        assert activated.status_code == (200 if passes else 409)
+    assert [event["kind"] for event in bench.call("GET", "/events").json()["events"]][-2:] == [
+        "tested",
+        "activated",
+    ]
+
+
 def test_files_are_kept_by_their_content(bench: Bench) -> None:
     files = {"a.wsdl": base64.b64encode(b"<a/>").decode(), "b.xsd": base64.b64encode(b"<b/>").decode()}
 
