@@ -45,6 +45,7 @@ from adapters.rollover import (
     register_encryption_certificate,
 )
 from adapters.secrecy import Secrecy
+from adapters.soap.inbound import SoapDesk
 from adapters.wizard import MOUNTED_AT as WIZARD_AT
 from adapters.wizard import open_wizard
 from hub.alarms import LoggedAlarms
@@ -154,6 +155,13 @@ class GatewayProcess:
             client_for=self.client_for,
             subsystems=frozenset(map(SubsystemId, settings.subsystems)),
             folder=settings.data_folder / "intakes",
+        )
+        self.soap = SoapDesk(
+            settings.soap,
+            contracts=self._contracts,
+            client_for=self.client_for,
+            outgoing=self.queue,
+            clock=self._clock,
         )
         self.desk = LargeDesk(settings.data_folder / "large")
         self.gateway = Gateway(
@@ -445,6 +453,7 @@ def build_gateway_app(process: GatewayProcess) -> Starlette:
         routes=[
             Route(_MESSAGES_AT, receive, methods=["POST"]),
             *large.routes(),
+            *process.soap.routes(),
             *status_routes(process.readiness),
         ],
         middleware=[Middleware(Watched)],

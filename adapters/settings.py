@@ -21,6 +21,7 @@ from adapters.references import (
     SecretReference,
     Surroundings,
 )
+from adapters.soap.inbound.settings import SoapServiceSettings
 from hub.errors import SettingsError
 from hub.identifiers import is_subsystem_id, is_uscc
 from hub.trust import known_algorithm
@@ -123,6 +124,7 @@ class GatewaySettings(_Settings):
         trust_list: folder of signed trust lists, or one; later versions are fetched from the hub.
         trust_list_signer: PEM of who signed the first trust list.
         services: the adapters' YAML files; none for a gateway that only asks.
+        soap: services that this department's own systems may ask over SOAP, at `/soap/<service>`.
         data_folder: where finished exchanges of drafts and fetched trust lists are put.
         also_allowed_algorithms: ids of rows of the table of algorithms that are off by default.
         status_host: address of the port of its own on which it shows how it is.
@@ -153,6 +155,7 @@ class GatewaySettings(_Settings):
     contracts: ReferredPath
     services: list[ReferredPath] = []
     drafts: list[DraftSettings] = []
+    soap: Annotated[tuple[SoapServiceSettings, ...], Field(strict=False)] = ()
     data_folder: ReferredPath
     also_allowed_algorithms: Annotated[
         tuple[Annotated[str, AfterValidator(known_algorithm)], ...], Field(strict=False)
@@ -181,6 +184,9 @@ def load_gateway_settings(file: Path, environment: Mapping[str, str] | None = No
     for subsystem in settings.subsystems:
         if not subsystem.startswith(settings.member):
             raise SettingsError("settings.invalid", f"{file}: {subsystem} is not this member's")
+    for asked in settings.soap:
+        if asked.subsystem not in settings.subsystems:
+            raise SettingsError("settings.invalid", f"{file}: soap: {asked.subsystem} is not in subsystems")
     for draft in settings.drafts:
         if draft.subsystem not in settings.subsystems:
             raise SettingsError("settings.invalid", f"{file}: drafts: {draft.subsystem} is not in subsystems")

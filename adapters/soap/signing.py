@@ -66,6 +66,28 @@ _TRANSFORMS = frozenset({EXC_C14N, f"{EXC_C14N}WithComments"})
 _MOST_REFERENCES = 8
 
 
+class _AnyText:
+    """signxml copies elements by writing and reading them; so that names outside of ASCII survive it.
+
+    Texts may be long; what is read at all was limited before.
+    """
+
+    @property
+    def parser(self) -> etree.XMLParser:
+        return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True)
+
+    def _tostring(self, xml_node: etree._Element, **options: Any) -> bytes:
+        return bytes(etree.tostring(xml_node, encoding="utf-8", **options))
+
+
+class _Verifier(_AnyText, _signxml.XMLVerifier):  # type: ignore[misc]  # signxml publishes no types
+    """Verifies."""
+
+
+class _Signer(_AnyText, _signxml.XMLSigner):  # type: ignore[misc]  # signxml publishes no types
+    """Signs."""
+
+
 @dataclass(frozen=True)
 class Signer:
     """Signs envelopes: body and time stamp, the certificate beside the signature."""
@@ -110,7 +132,7 @@ class Signer:
         body.set(_ID, body.get(_ID) or _new_id("body"))
         references = [f"#{node.get(_ID)}" for node in (body, stamp)]
         is_rsa = isinstance(self.key, rsa.RSAPrivateKey)
-        signer = _signxml.XMLSigner(
+        signer = _Signer(
             method=_signxml.methods.detached,
             signature_algorithm=SignatureMethod.RSA_SHA256 if is_rsa else SignatureMethod.ECDSA_SHA256,
             digest_algorithm=DigestAlgorithm.SHA256,
@@ -208,11 +230,11 @@ class Verifier:
             ignore_ambiguous_key_info=True,
             verification_time=self.clock.now(),
         )
-        data = etree.tostring(envelope)
+        data = etree.tostring(envelope, encoding="utf-8")
         reason = "no pinned certificate"
         for certificate in self.certificates:
             try:
-                results = _signxml.XMLVerifier().verify(
+                results = _Verifier().verify(
                     data,
                     x509_cert=certificate,
                     expect_config=config,
