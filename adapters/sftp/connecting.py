@@ -180,6 +180,9 @@ def _sign_in(transport: paramiko.Transport, login: Login, patience: Patience) ->
     if not wanted:
         raise AdapterError("adapter.host_key_mismatch", "no pinned key is of a supported type")
     transport.get_security_options().key_types = wanted
+    options = transport.get_security_options()
+    # AES-GCM costs a quarter less than AES-CTR with its HMAC; what else there is stays behind it.
+    options.ciphers = sorted(options.ciphers, key=lambda name: "-gcm@" not in name)
     transport.banner_timeout = transport.auth_timeout = transport.handshake_timeout = patience.seconds_left
     try:
         transport.start_client(timeout=patience.seconds_left)
