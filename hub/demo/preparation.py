@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from string import Template
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 import hub.app  # noqa: F401 - whoever makes the tables has to know them all
+from adapters.console.passwords import hash_password
 from adapters.simulators.pki import (
     PASSPHRASE_VARIABLE,
     DevelopmentPki,
@@ -47,6 +48,7 @@ LOG_ORIGIN = "log.chenghua.example/2026"
 _DESCRIPTIONS = PROJECT / "adapters" / "demo"
 _TOKEN_LIFETIME = timedelta(days=1)
 _LABELS = {"labour-bureau": "labour", "federation": "federation", "social-insurance": "social-insurance"}
+_CONSOLE_PASSWORD = "CONSOLE_PASSWORD"  # noqa: S105 - the name of a variable
 _LOWEST_PORT, _HIGHEST_PORT = 20_000, 32_000
 
 
@@ -58,6 +60,15 @@ class Ports:
     labour_gateway: int
     federation_gateway: int
     social_insurance_gateway: int
+
+
+@dataclass(frozen=True)
+class DemoConsole:
+    """The console of the labour bureau's gateway, and who signs in to it."""
+
+    port: int
+    administrator: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,7 @@ class Prepared:
         auditor_token: of an auditor.
         operator_token: of an operator.
         has_tls: whether hub and gateways speak TLS, with certificates on both sides.
+        console: of the labour bureau's gateway, where it has one.
     """
 
     folder: DemoFolder
@@ -116,6 +128,7 @@ class Prepared:
     auditor_token: str
     operator_token: str
     has_tls: bool = False
+    console: DemoConsole | None = None
 
     @property
     def scheme(self) -> str:
@@ -151,7 +164,12 @@ def _write_secret(file: Path) -> None:
 
 
 def prepare(
-    folder: DemoFolder, pki: DevelopmentPki, *, tls: bool = False, database_url: str | None = None
+    folder: DemoFolder,
+    pki: DevelopmentPki,
+    *,
+    tls: bool = False,
+    has_console: bool = False,
+    database_url: str | None = None,
 ) -> Prepared:
     """Write configurations, a fresh database and tokens.
 
@@ -159,6 +177,7 @@ def prepare(
         folder: where to.
         pki: whose keys and certificates hub and gateways get.
         tls: let them speak TLS, with certificates on both sides.
+        has_console: give the labour bureau's gateway a console, to register adapters in a browser.
         database_url: of an empty database in place of the one file in the folder.
     """
     for stale in (folder.out, folder.path / "data", folder.logs, folder.stand_ins):
@@ -178,9 +197,11 @@ def prepare(
     fund_token, caseworker, auditor, operator = _issue_tokens(
         database_url or f"sqlite:///{folder.path / 'data' / 'hub.sqlite'}"
     )
+    console = _make_console() if has_console else None
     for name, settings in _gateways(pki, ports).items():
         gateway_tls = _gateway_tls(pki, ports, _LABELS[name]) if tls else {}
-        _write_yaml(folder.gateway_config(name), {**settings, **gateway_tls})
+        more = _console_settings(console) if console and name == "labour-bureau" else {}
+        _write_yaml(folder.gateway_config(name), {**settings, **gateway_tls, **more})
     environment = {
         "HELIOGRAPH_SIGNING_PASSPHRASE": passphrase,
         "HELIOGRAPH_LOG_PASSPHRASE": passphrase,
@@ -193,7 +214,20 @@ def prepare(
         environment["HELIOGRAPH_TLS_PASSPHRASE"] = passphrase
     if database_url is not None:
         environment["HELIOGRAPH_DATABASE_URL"] = database_url
-    return Prepared(folder, pki, ports, environment, caseworker, auditor, operator, has_tls=tls)
+    if console is not None:
+        environment[_CONSOLE_PASSWORD] = hash_password(console.password)
+    return Prepared(
+        folder, pki, ports, environment, caseworker, auditor, operator, has_tls=tls, console=console
+    )
+
+
+def _make_console() -> DemoConsole:
+    return DemoConsole(_free_ports(1)[0], "周敏", secrets.token_urlsafe(12))
+
+
+def _console_settings(console: DemoConsole) -> dict[str, Any]:
+    administrator = {"name": console.administrator, "password": f"env:{_CONSOLE_PASSWORD}"}
+    return {"console": {"port": console.port, "administrators": [administrator]}}
 
 
 def _hub_settings(pki: DevelopmentPki, ports: Ports) -> dict[str, Any]:

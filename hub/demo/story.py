@@ -69,7 +69,7 @@ def tell_story(folder: Path, *, keep_serving: bool, tls: bool = False) -> None:
     with steps.step("准备开发用证书", "Prepare the development PKI"):
         pki = ensure_pki(demo)
     with steps.step("写入配置和令牌", "Write configurations, a fresh log and tokens"):
-        prepared = prepare(demo, pki, tls=tls)
+        prepared = prepare(demo, pki, tls=tls, has_console=keep_serving)
         if tls:
             os.environ[AUTHORITIES_VARIABLE] = str(pki.certificate("root"))
     with ExitStack() as stack:
@@ -301,6 +301,11 @@ def _serve(steps: Steps, prepared: Prepared) -> None:
     steps.say(f"Portal 门户: {_hub_url(prepared)}/portal/")
     steps.say(f"Sign in as an auditor with the token in 审计人员登录令牌见: {auditor_file}")
     steps.say(f"Sign in as an operator with the token in 运维人员登录令牌见: {operator_file}")
+    if prepared.console is not None:
+        password_file = _keep_token(prepared, "console-password", prepared.console.password)
+        console = f"{prepared.scheme}://127.0.0.1:{prepared.console.port}/console/"
+        steps.say(f"Register adapters at the labour bureau's gateway 在人社局前置机登记适配器: {console}")
+        steps.say(f"Sign in as {prepared.console.administrator} with the password in 口令见: {password_file}")
     caseworker_file = _keep_token(prepared, "caseworker-token", prepared.caseworker_token)
     steps.say(f"export HELIOGRAPH_TOKEN=$(cat {caseworker_file})")
     data = json.dumps({"employer": EMPLOYER, "year": date.today().year})  # noqa: DTZ011 - an example for people
