@@ -16,6 +16,8 @@ from hub.errors import AccessError, Culprit, ExchangeError, HubError, Language
 from hub.wire import PROBLEM_MEDIA_TYPE, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI, Request
 
 __all__ = ["PROBLEM_MEDIA_TYPE", "install_problems", "preferred_language", "problem", "require", "status_of"]
@@ -97,11 +99,17 @@ _STATUS = {
     "trust.key_unknown": 404,
 }
 _STATUS_BY_CULPRIT = {Culprit.SENDER: 400, Culprit.RECIPIENT: 502, Culprit.HUB: 500}
+_FAILURE = ExchangeError("exchange.internal")
 
 
 def status_of(code: str, culprit: Culprit) -> int:
     """Return the HTTP status for an error code."""
     return _STATUS.get(code, _STATUS_BY_CULPRIT[culprit])
+
+
+def status_of_error(error: HubError) -> int:
+    """Return the HTTP status for an error."""
+    return status_of(error.code, error.culprit)
 
 
 def preferred_language(accept_language: str) -> Language:
@@ -125,7 +133,7 @@ def problem(error: HubError, language: Language, *, status: int | None = None) -
         language: for people.
         status: the HTTP status; without one, that of the code.
     """
-    status = status or status_of(error.code, error.culprit)
+    status = status or status_of_error(error)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return JSONResponse(
         describe(error, language, status),
@@ -135,36 +143,46 @@ def problem(error: HubError, language: Language, *, status: int | None = None) -
     )
 
 
-def install_problems(app: FastAPI) -> None:
-    """Let an application answer every error as a problem document."""
+def install_problems(
+    app: FastAPI,
+    *,
+    status: Callable[[HubError], int] = status_of_error,
+    failure: HubError = _FAILURE,
+) -> None:
+    """Let an application answer every error as a problem document.
+
+    Args:
+        app: the application.
+        status: the HTTP status of an error.
+        failure: what is said of a fault of our own; nothing more is.
+    """
+
+    def answer(request: Request, error: HubError, more: int | None = None) -> JSONResponse:
+        language = preferred_language(request.headers.get("accept-language", ""))
+        return problem(error, language, status=more or status(error))
 
     @app.exception_handler(HubError)
     async def on_error(request: Request, error: HubError) -> JSONResponse:
-        return problem(error, _language(request))
+        return answer(request, error)
 
     @app.exception_handler(HTTPException)
     async def on_no_route(request: Request, error: HTTPException) -> JSONResponse:
         refusal = ExchangeError("exchange.request_invalid", f"{request.method}: {error.detail}")
-        response = problem(refusal, _language(request), status=error.status_code)
+        response = answer(request, refusal, error.status_code)
         response.headers.update(error.headers or {})
         return response
 
     @app.exception_handler(Exception)
     async def on_failure(request: Request, error: Exception) -> JSONResponse:
-        # The server logs the error itself, with its place; callers learn nothing of the hub's inside.
+        # The server logs the error itself, with its place; callers learn nothing of the inside.
         del error
-        return problem(ExchangeError("exchange.internal"), _language(request))
+        return answer(request, failure, 500)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         # The values are left out: they may be somebody's personal data.
         places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        refusal = ExchangeError("exchange.request_invalid", places)
-        return problem(refusal, _language(request))
-
-
-def _language(request: Request) -> Language:
-    return preferred_language(request.headers.get("accept-language", ""))
+        return answer(request, ExchangeError("exchange.request_invalid", places))
 
 
 def require(is_allowed: bool, detail: str) -> None:  # noqa: FBT001 - reads as a sentence: require(x in y, why)

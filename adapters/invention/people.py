@@ -17,10 +17,10 @@ from hub.identifiers import is_resident_id, is_uscc
 if TYPE_CHECKING:
     from random import Random
 
-_AREAS = ("510108", "510104", "510105", "510107", "511622", "513021")
+AREAS = ("510108", "510104", "510105", "510107", "511622", "513021")
 _NOWHERE = "990000"
-_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-_GIVEN = (
+SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
+GIVEN_NAMES = (
     "建华",
     "秀兰",
     "志强",
@@ -35,6 +35,8 @@ _GIVEN = (
     "明远",
     "丽娟",
     "平",
+    "国庆",
+    "思源",
 )
 _WORDS = ("晨曦", "长风", "锦江", "云杉", "青石", "望川", "和光", "百川")
 _TRADES = ("纸品", "物流", "餐饮", "软件", "园林", "印务", "纺织", "商贸")
@@ -47,14 +49,14 @@ _RECENT_DAYS = 6 * 365
 def resident_id(chance: Random, *, is_nobody: bool = False) -> str:
     """Return a resident id number with its check character."""
     born = _FIRST_BIRTH + timedelta(days=chance.randrange(_DAYS_OF_BIRTHS))
-    area = _NOWHERE if is_nobody else chance.choice(_AREAS)
+    area = _NOWHERE if is_nobody else chance.choice(AREAS)
     stem = f"{area}{born:%Y%m%d}{chance.randrange(1000):03d}"
     return next(stem + check for check in "0123456789X" if is_resident_id(stem + check))
 
 
 def uscc(chance: Random, *, is_nobody: bool = False) -> str:
     """Return the unified social credit code of a company, with its check character."""
-    area = _NOWHERE if is_nobody else chance.choice(_AREAS)
+    area = _NOWHERE if is_nobody else chance.choice(AREAS)
     stem = f"91{area}MA{chance.choice('6789')}{chance.randrange(1_000_000):06d}"
     return next(stem + check for check in _CHECKS if is_uscc(stem + check))
 
@@ -68,7 +70,7 @@ def is_nobody(value: str) -> bool:
 
 def person_name(chance: Random) -> str:
     """Return a person's name."""
-    return chance.choice(_SURNAMES) + chance.choice(_GIVEN)
+    return chance.choice(SURNAMES) + chance.choice(GIVEN_NAMES)
 
 
 def company_name(chance: Random) -> str:

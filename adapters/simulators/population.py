@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 
+from adapters.invention.people import AREAS, GIVEN_NAMES, SURNAMES
 from hub.identifiers import is_resident_id
 
 EMPLOYERS = {
@@ -26,26 +27,6 @@ FIRST_EMPLOYER, SECOND_EMPLOYER = EMPLOYERS
 INSURANCES = ("110", "210", "310", "410", "510")
 """The insurance bureau's own codes: pension, unemployment, medical, work injury, maternity."""
 
-_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
-_GIVEN = (
-    "建华",
-    "秀兰",
-    "志强",
-    "晓荷",
-    "桂芳",
-    "立军",
-    "春梅",
-    "一鸣",
-    "玉珍",
-    "海涛",
-    "雪",
-    "明远",
-    "丽娟",
-    "平",
-    "国庆",
-    "思源",
-)
-_AREAS = ("510108", "510104", "510105", "510107", "511622", "513021")
 _SEED = 788002
 
 
@@ -218,6 +199,6 @@ def _with_civil(  # noqa: PLR0913 - one keyword for each thing that can be speci
 
 def _person(chance: random.Random, number: int) -> Person:
     born = date(1966 + chance.randrange(36), 1 + chance.randrange(12), 1 + chance.randrange(28))
-    stem = f"{chance.choice(_AREAS)}{born:%Y%m%d}{100 + number * 3 % 900:03d}"
+    stem = f"{chance.choice(AREAS)}{born:%Y%m%d}{100 + number * 3 % 900:03d}"
     person_id = next(stem + check for check in "0123456789X" if is_resident_id(stem + check))
-    return Person(person_id, chance.choice(_SURNAMES) + chance.choice(_GIVEN))
+    return Person(person_id, chance.choice(SURNAMES) + chance.choice(GIVEN_NAMES))
