@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NewType
 
+import structlog
+
 from hub.database.engine import patience
 from hub.errors import SettingsError
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from io import TextIOWrapper
 
     from sqlalchemy import Connection, Engine
+
+_logger = structlog.get_logger(__name__)
 
 ServingNumber = NewType("ServingNumber", int)
 """Names a process that serves, for as long as it does: a random number of 31 bits."""
@@ -89,10 +93,20 @@ class ServingClaim:
         """Serve no more."""
         with self._changing:
             self._is_taken = False
+            if self._connection is not None:
+                self._unlock(self._connection)
             for held in (self._file, self._connection):
                 if held is not None:
                     held.close()
             self._file = self._connection = None
+
+    def _unlock(self, connection: Any) -> None:
+        """Let the others know at once; a server notices only a moment later that a connection was closed."""
+        try:
+            connection.execute("SELECT pg_advisory_unlock_all()")
+        except self._engine.dialect.loaded_dbapi.Error as exc:
+            # It was lost, and the lock with it.
+            _logger.info("database.claim_lost_before_its_release", error=type(exc).__name__)
 
     def _lock_file(self, path: Path) -> None:
         file = path.open("w", encoding="utf-8")

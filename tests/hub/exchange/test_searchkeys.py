@@ -23,7 +23,7 @@ def keys() -> SearchKeys:
 
 
 def test_the_contracts_promote_what_people_search_by(keys: SearchKeys) -> None:
-    assert set(keys.kinds) == {"case", "item", "certificate", "employer", "holder"}
+    assert set(keys.kinds) == {"case", "item", "certificate", "employer", "holder", "vat_number"}
 
 
 def test_a_digest_is_an_hmac_under_the_keys_own_key(keys: SearchKeys) -> None:
