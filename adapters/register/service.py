@@ -231,7 +231,7 @@ class AdapterRegister:
                 file's description cannot be built, and what answered goes on.
         """
         with self._changing:
-            version = self.active().get(service)
+            version = self.active_of(service)
             if version is None:
                 raise AdapterError("adapter.version_unknown", f"{service}: none is active")
             described = self._files.get(service)
@@ -258,13 +258,12 @@ class AdapterRegister:
 
     def active(self) -> Mapping[ServiceId, AdapterVersion]:
         """Return the versions that answer."""
-        found = ((service, self.versions(service)) for service in self._store.services())
-        return {
-            service: version
-            for service, versions in found
-            for version in versions
-            if version.state is VersionState.ACTIVE
-        }
+        found = ((service, self.active_of(service)) for service in self._store.services())
+        return {service: version for service, version in found if version is not None}
+
+    def active_of(self, service: ServiceId) -> AdapterVersion | None:
+        """Return the version of a service that answers; None where none does."""
+        return next((each for each in self.versions(service) if each.state is VersionState.ACTIVE), None)
 
     def services(self) -> tuple[ServiceId, ...]:
         """Return every service that has a version, or is described by one of the gateway's files."""
@@ -293,7 +292,7 @@ class AdapterRegister:
 
     def running_text(self, service: ServiceId) -> str:
         """Return the description of what answers now; empty for nothing."""
-        version = self.active().get(service)
+        version = self.active_of(service)
         if version is not None:
             return version.text
         return self._files[service].text if service in self._files else ""

@@ -82,7 +82,7 @@ class VersionPages:
         return service
 
     def _is_registered(self, service: ServiceId) -> bool:
-        return service in self.register.active()
+        return self.register.active_of(service) is not None
 
 
 def _number(text: str) -> int:
